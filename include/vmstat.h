@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * vmstat.h - counters: mm/vmstat.c
+ *
+ * Two kinds. Events only rise; each thread counts its own and a reader adds
+ * them up. States (NR_*) are exact, because limits are enforced with them.
+ * Names in the output are Linux's where the meaning is.
+ */
+#ifndef PAGEFS_VMSTAT_H
+#define PAGEFS_VMSTAT_H
+
+#include <stdatomic.h>
+#include "compiler.h"
+
+enum vm_event_item {
+	PGPGIN,			/* KiB read from the backing store */
+	PGPGOUT,		/* KiB written to it */
+	PGALLOC,		/* frames taken */
+	PGFREE,
+	PGALLOC_FAIL,		/* allocations that failed */
+	PGCACHE_HIT,		/* page lookups for a read that found it uptodate */
+	PGCACHE_MISS,
+	PGREADAHEAD,		/* pages read before anybody asked */
+	RA_SYNC,		/* read-ahead windows a reader had to wait for */
+	RA_ASYNC,		/* windows started at a marker page */
+	PGACTIVATE,
+	PGDEACTIVATE,
+	PGROTATED,
+	PGSCAN_KSWAPD,
+	PGSCAN_DIRECT,
+	PGSTEAL_KSWAPD,
+	PGSTEAL_DIRECT,
+	PAGEOUTRUN,		/* kswapd balancing runs */
+	ALLOCSTALL,		/* direct reclaims */
+	DROP_PAGECACHE,
+	PGDIRTIED,		/* clean pages made dirty */
+	PGWRITTEN,		/* pages whose writeback ended well */
+	PGWRITE_ERROR,		/* pages whose writeback failed, still dirty */
+	WB_BACKGROUND,		/* pages written, by reason */
+	WB_PERIODIC,
+	WB_SYNC,
+	WB_RECLAIM,
+	BALANCE_PAUSED,		/* pauses of throttled writers */
+	BALANCE_PAUSED_MS,
+	INODE_SHRUNK,		/* inodes reclaimed */
+	NR_VM_EVENT_ITEMS,
+};
+
+enum vm_stat_item {
+	NR_FILE_PAGES,		/* in page caches */
+	NR_FILE_DIRTY,
+	NR_WRITEBACK,
+	NR_SLAB_RECLAIMABLE,	/* frames */
+	NR_SLAB_UNRECLAIMABLE,
+	NR_VM_STAT_ITEMS,
+};
+
+/* Relaxed; any thread. */
+void count_vm_events(enum vm_event_item item, unsigned long nr);
+static inline void count_vm_event(enum vm_event_item item)
+{
+	count_vm_events(item, 1);
+}
+/* Sums over threads living and gone. */
+unsigned long vm_event(enum vm_event_item item);
+
+extern atomic_long vm_stat[NR_VM_STAT_ITEMS];
+
+static inline void mod_vm_stat(enum vm_stat_item item, long delta)
+{
+	atomic_fetch_add_explicit(&vm_stat[item], delta, memory_order_relaxed);
+}
+
+/* Never negative: a sum in the making may pass below zero for an instant. */
+static inline unsigned long vm_stat_read(enum vm_stat_item item)
+{
+	long v = atomic_load_explicit(&vm_stat[item], memory_order_relaxed);
+
+	return v < 0 ? 0 : (unsigned long)v;
+}
+
+/* /proc/vmstat's and /proc/meminfo's text into @buf; returns its length. */
+size_t vmstat_show(char *buf, size_t size);
+size_t meminfo_show(char *buf, size_t size);
+
+void vmstat_init(void);		/* zeroes everything */
+
+#endif /* PAGEFS_VMSTAT_H */

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * writeback.h - from dirty page to disk: mm/page-writeback.c, the lists of
+ *               dirty mappings in mm/backing-dev.c, the pool in mm/pdflush.c
+ *
+ * Source: Linux include/linux/writeback.h, backing-dev.h.
+ */
+#ifndef PAGEFS_WRITEBACK_H
+#define PAGEFS_WRITEBACK_H
+
+#include "pagemap.h"
+
+enum wb_reason {
+	WB_REASON_BACKGROUND,	/* over the background threshold */
+	WB_REASON_PERIODIC,	/* older than dirty_expire */
+	WB_REASON_SYNC,		/* fsync, sync, umount */
+	WB_REASON_RECLAIM,	/* memory is short */
+	NR_WB_REASONS,
+};
+
+enum writeback_sync_modes {
+	WB_SYNC_NONE,	/* start I/O on what is not busy */
+	WB_SYNC_ALL,	/* everything dirty now; wait for it */
+};
+
+struct writeback_control {
+	enum writeback_sync_modes sync_mode;
+	enum wb_reason reason;
+	long nr_to_write;	/* pages; decremented; LONG_MAX for all */
+	loff_t range_start;	/* bytes, for a range */
+	loff_t range_end;	/* last byte, inclusive; LLONG_MAX for all */
+	bool range_cyclic;	/* start at mapping->writeback_index instead */
+	bool datasync;		/* write_inode may leave times for later */
+	long pages_written;	/* out: pages handed to writepages */
+};
+
+/*
+ * A device dirty pages go to, and the mappings that have some.
+ *
+ *   b_dirty (newest first) --expired or wanted--> b_io --turn over--> b_more_io
+ *
+ * Fields: (A) atomic; (C) constant; (D) lock of the list of devices;
+ *         (W) list_lock.
+ */
+struct backing_dev_info {
+	struct mutex list_lock;
+	struct list_head b_dirty;	/* (W) by dirtied_when */
+	struct list_head b_io;		/* (W) this pass */
+	struct list_head b_more_io;	/* (W) had more than their turn */
+	struct list_head b_syncing;	/* (W) a flusher is at them now */
+	struct list_head b_sync;	/* (W) the running sync's to do */
+	bool sync_running;		/* (W) */
+	unsigned int nr_dirty_mappings;	/* (W) */
+	atomic_ulong nr_written;	/* (A) pages ended, ever */
+	atomic_ulong nr_failed;		/* (A) pages ended with an error, ever */
+	atomic_ulong write_bandwidth;	/* (A) pages a second, smoothed */
+	atomic_ulong bw_stamp_ms;	/* (A) when it was last measured */
+	atomic_ulong bw_written;	/* (A) nr_written then */
+	bool stable_writes;		/* (C) a page must not change while it
+					 * is written: the store checksums it */
+	pthread_cond_t turn_ended;	/* (W) a mapping stopped being SYNCING */
+	struct list_head bdi_list;	/* (D) all devices */
+	unsigned int walkers;		/* (D) threads that are at it */
+};
+
+int bdi_init(struct backing_dev_info *bdi);
+/* Everything must be clean or given up. */
+void bdi_destroy(struct backing_dev_info *bdi);
+
+/* Limits, as Linux's vm/ tunables; any thread may read or set them. */
+struct vm_tunables {
+	atomic_uint dirty_background_ratio;	/* percent of dirtyable memory */
+	atomic_uint dirty_ratio;		/* percent */
+	atomic_uint dirty_expire_centisecs;
+	atomic_uint dirty_writeback_centisecs;
+};
+extern struct vm_tunables vm_tunables;
+
+/* Now, in 10 ms since mm_init(), never 0: what pages are stamped with. */
+uint32_t mm_centisecs(void);
+
+/**
+ * set_page_dirty - the page's bytes differ from the backing file
+ * The page must be locked (or otherwise kept in its mapping) and uptodate.
+ * Return: true if it was clean.
+ */
+bool set_page_dirty(struct page *page);
+/* The owner's metadata wants write_inode, even if no page is dirty. */
+void mark_mapping_dirty_meta(struct address_space *mapping);
+
+/* Truncate: the page's dirt is void. Page locked. */
+void cancel_dirty_page(struct page *page);
+
+/**
+ * do_writepages - one pass over a mapping's dirty pages
+ * Runs of consecutive pages go to a_ops->writepages in index order. With
+ * WB_SYNC_ALL, exactly the pages dirty at the start are written (TOWRITE).
+ * Context: may sleep. Does not wait for the I/O. Return: 0.
+ */
+int do_writepages(struct address_space *mapping, struct writeback_control *wbc);
+
+/* Write a range; wait for it; both. @lend inclusive. Return: 0, or the error
+ * of a page of the range that failed while we were at it. Errors go to
+ * mapping->wb_err in any case, for fsync to report. */
+int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
+			     loff_t lend);
+void filemap_fdatawait_range(struct address_space *mapping, loff_t lstart,
+			     loff_t lend);
+int filemap_write_and_wait_range(struct address_space *mapping, loff_t lstart,
+				 loff_t lend);
+
+/**
+ * sync_mapping - fsync's part above the store: data, then write_inode
+ * @datasync: times may wait
+ * The caller flushes the device and checks wb_err against its open file.
+ * Return: 0 or the first error met now.
+ */
+int sync_mapping(struct address_space *mapping, bool datasync);
+
+/* sync(2): every mapping of @bdi. Return: 0 or the first error met. */
+int sync_bdi(struct backing_dev_info *bdi);
+
+/**
+ * balance_dirty_pages_ratelimited - make a writer as slow as the device
+ * @nr_dirtied: pages the caller has just dirtied
+ * Called without locks after a write; sleeps at most 200 ms at a time, and
+ * returns -EIO or -ENOSPC instead of waiting for a device that takes nothing.
+ */
+int balance_dirty_pages_ratelimited(struct address_space *mapping,
+				    unsigned long nr_dirtied);
+
+/* Over the limits right now? Thresholds in pages. */
+void global_dirty_limits(unsigned long *background, unsigned long *dirty);
+
+/* Start writing for @reason; returns at once. */
+void wakeup_flusher_threads(enum wb_reason reason);
+
+/* mm/pdflush.c: the pool. */
+int pdflush_init(void);
+void pdflush_exit(void);
+
+/* Dirty list bookkeeping of a mapping that is going away: off every list. */
+void mapping_forget_dirty(struct address_space *mapping);
+
+#endif /* PAGEFS_WRITEBACK_H */
