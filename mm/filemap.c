@@ -1,0 +1,567 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/filemap.c - the page cache: index to page, reading and writing through it
+ *
+ *   reader                          writer
+ *     find_get_page (RCU)             find or create, locked
+ *       | missing: read-ahead           | not wholly overwritten: read
+ *       | not uptodate: lock, read      | copy, uptodate, dirty
+ *     bytes                           i_size, unlock
+ *
+ * I1. A page in the tree has the tree's reference, and page->mapping and
+ *     page->index say where it is. Both change only with the page locked (or
+ *     not yet published) and tree_lock held.
+ * I2. In an uptodate page the bytes past i_size are zero, unless a client has
+ *     it mapped. So a file can grow without touching its old last page.
+ * I3. i_size grows before the page that makes it grow is unlocked: a flusher,
+ *     which locks the page first, never sees a dirty page wholly past i_size
+ *     unless it was truncated.
+ * I4. nrpages, nrdirty, nrwriteback equal what the tree and its tags hold.
+ *
+ * Locks: invalidate_lock (read) > page lock > tree_lock. Lookups take none.
+ * Source: Linux mm/filemap.c (find_get_entry, generic_perform_write,
+ *         filemap_get_pages). Differs: a read returns pages, for replies that
+ *         point at frames, and the copying variant is built on that.
+ */
+#include <limits.h>
+#include <string.h>
+
+#include "page.h"
+#include "err.h"
+#include "rcu.h"
+#include "swap.h"
+#include "vmstat.h"
+
+void address_space_init(struct address_space *mapping,
+			const struct address_space_operations *a_ops,
+			struct backing_dev_info *bdi, loff_t i_size)
+{
+	memset(mapping, 0, sizeof(*mapping));
+	mutex_init(&mapping->tree_lock, LOCK_TREE);
+	init_rwsem(&mapping->invalidate_lock, LOCK_INVALIDATE);
+	INIT_LIST_HEAD(&mapping->io_list);
+	mapping->a_ops = a_ops;
+	mapping->bdi = bdi;
+	mapping->stable_writes = bdi->stable_writes;
+	i_size_write(mapping, i_size);
+}
+
+void address_space_destroy(struct address_space *mapping)
+{
+	/* Reclaim may be on its way out of here with the last page. */
+	mutex_lock(&mapping->tree_lock);
+	BUG_ON(mapping->nrpages || mapping->nrdirty || mapping->nrwriteback);
+	mutex_unlock(&mapping->tree_lock);
+	BUG_ON(!list_empty(&mapping->io_list));
+	BUG_ON(mapping->wb_state & WB_SYNCING);
+	mutex_destroy(&mapping->tree_lock);
+	destroy_rwsem(&mapping->invalidate_lock);
+}
+
+/* ---- into and out of the tree ---- */
+
+/* Context: tree_lock. Return: 0, -EEXIST, -ENOMEM. */
+static int __add_to_page_cache(struct page *page, struct address_space *mapping,
+			       pgoff_t index)
+{
+	int err;
+
+	lockdep_assert_held(&mapping->tree_lock);
+	/* Set before the slot is: a lock-free reader checks both (page.c I2). */
+	WRITE_ONCE(page->index, index);
+	WRITE_ONCE(page->mapping, mapping);
+	err = radix_tree_insert(&mapping->i_pages, index, page);
+	if (err) {
+		WRITE_ONCE(page->mapping, NULL);
+		return err;
+	}
+	get_page(page);
+	WRITE_ONCE(mapping->nrpages, mapping->nrpages + 1);
+	return 0;
+}
+
+unsigned int add_pages_to_page_cache(struct page **pages, unsigned int nr,
+				     struct address_space *mapping,
+				     pgoff_t index, gfp_t gfp)
+{
+	unsigned int i;
+
+	if (radix_tree_preload(gfp & ~__GFP_MOVABLE, nr))
+		return 0;
+	mutex_lock(&mapping->tree_lock);
+	for (i = 0; i < nr; i++)
+		if (__add_to_page_cache(pages[i], mapping, index + i))
+			break;
+	mutex_unlock(&mapping->tree_lock);
+	mod_vm_stat(NR_FILE_PAGES, i);
+	lru_cache_add(pages, i);
+	return i;
+}
+
+int add_to_page_cache_lru(struct page *page, struct address_space *mapping,
+			  pgoff_t index, gfp_t gfp)
+{
+	int err = radix_tree_preload(gfp & ~__GFP_MOVABLE, 1);
+
+	if (err)
+		return err;
+	VM_BUG_ON(!page_test(page, PG_locked));
+	mutex_lock(&mapping->tree_lock);
+	err = __add_to_page_cache(page, mapping, index);
+	mutex_unlock(&mapping->tree_lock);
+	if (err)
+		return err;
+	mod_vm_stat(NR_FILE_PAGES, 1);
+	lru_cache_add(&page, 1);
+	return 0;
+}
+
+void __delete_from_page_cache(struct page *page)
+{
+	struct address_space *mapping = page->mapping;
+	struct page *old;
+
+	lockdep_assert_held(&mapping->tree_lock);
+	VM_BUG_ON(!page_test(page, PG_locked));
+	BUG_ON(page_test(page, PG_dirty) || page_test(page, PG_writeback));
+	old = radix_tree_delete(&mapping->i_pages, page->index);
+	BUG_ON(old != page);
+	WRITE_ONCE(page->mapping, NULL);
+	WRITE_ONCE(mapping->nrpages, mapping->nrpages - 1);
+	mod_vm_stat(NR_FILE_PAGES, -1);
+}
+
+void delete_from_page_cache(struct page *page)
+{
+	struct address_space *mapping = page->mapping;
+
+	mutex_lock(&mapping->tree_lock);
+	__delete_from_page_cache(page);
+	mutex_unlock(&mapping->tree_lock);
+	put_page(page);
+}
+
+/* ---- lookups ---- */
+
+static bool page_is_at(const struct page *page,
+		       const struct address_space *mapping, pgoff_t index)
+{
+	return page_mapping(page) == mapping && page_index(page) == index;
+}
+
+struct page *find_get_page(struct address_space *mapping, pgoff_t index)
+{
+	struct page *page;
+
+	mm_rcu_read_lock();
+	while ((page = radix_tree_lookup(&mapping->i_pages, index))) {
+		if (!get_page_unless_zero(page))
+			continue;	/* on its way out: the slot empties soon */
+		if (likely(page_is_at(page, mapping, index)))
+			break;
+		put_page(page);		/* freed and reused since we read it */
+	}
+	mm_rcu_read_unlock();
+	return page;
+}
+
+struct page *find_lock_page(struct address_space *mapping, pgoff_t index)
+{
+	struct page *page;
+
+	while ((page = find_get_page(mapping, index))) {
+		lock_page(page);
+		if (likely(page_mapping(page) == mapping))
+			break;
+		unlock_page(page);	/* truncated while we slept */
+		put_page(page);
+	}
+	return page;
+}
+
+unsigned int find_get_pages_range(struct address_space *mapping,
+				  pgoff_t *indexp, pgoff_t last,
+				  unsigned int nr, struct page **pages, int tag)
+{
+	void *items[PAGEVEC_SIZE];
+	uint64_t indices[PAGEVEC_SIZE];
+	unsigned int found, i, got = 0;
+
+	BUG_ON(nr > PAGEVEC_SIZE);
+	while (!got && *indexp <= last) {
+		mm_rcu_read_lock();
+		if (tag >= 0)
+			found = radix_tree_gang_lookup_tag(&mapping->i_pages,
+					items, indices, *indexp, last, nr, tag);
+		else
+			found = radix_tree_gang_lookup(&mapping->i_pages, items,
+					indices, *indexp, last, nr);
+		for (i = 0; i < found; i++) {
+			struct page *page = items[i];
+
+			if (!get_page_unless_zero(page))
+				continue;	/* leaving the cache */
+			if (page_is_at(page, mapping, indices[i]))
+				pages[got++] = page;
+			else
+				put_page(page);
+		}
+		mm_rcu_read_unlock();
+		if (!found)
+			break;
+		*indexp = indices[found - 1] + 1;
+		if (!*indexp)
+			break;		/* wrapped past the last index */
+	}
+	return got;
+}
+
+/* ---- reading ---- */
+
+void end_page_read(struct page *page, int err)
+{
+	if (likely(!err)) {
+		page_set(page, PG_uptodate);
+		count_vm_events(PGPGIN, PAGE_SIZE / 1024);
+	} else {
+		page_set(page, PG_error);
+	}
+	unlock_page(page);
+	put_page(page);
+	reclaim_progress();	/* it was locked: now it can go */
+}
+
+int read_page_locked(struct address_space *mapping, struct page *page)
+{
+	VM_BUG_ON(!page_test(page, PG_locked));
+	page_clear(page, PG_error);
+	get_page(page);		/* readpages' own */
+	mapping->a_ops->readpages(mapping, &page, 1, READ_WAIT);
+	lock_page(page);
+	if (page_mapping(page) != mapping)
+		return -EAGAIN;
+	if (page_test(page, PG_uptodate))
+		return 0;
+	return -EIO;
+}
+
+/* A page for @index that nobody has, read in. Referenced, or ERR_PTR. */
+static struct page *filemap_create_page(struct address_space *mapping,
+					pgoff_t index)
+{
+	struct page *page = page_cache_alloc(GFP_USER);
+	int err;
+
+	if (!page)
+		return ERR_PTR(-ENOMEM);
+	/*
+	 * A truncate that has already cut i_size waits for us, and then finds
+	 * the page; after one that came first the store has zeros here, and
+	 * the caller does not return what lies past i_size.
+	 */
+	down_read(&mapping->invalidate_lock);
+	err = add_to_page_cache_lru(page, mapping, index, GFP_KERNEL);
+	if (err) {
+		up_read(&mapping->invalidate_lock);
+		unlock_page(page);
+		put_page(page);
+		return ERR_PTR(err);
+	}
+	get_page(page);
+	mapping->a_ops->readpages(mapping, &page, 1, READ_WAIT);
+	up_read(&mapping->invalidate_lock);
+	return page;
+}
+
+/*
+ * @page was found but is not uptodate: wait for whoever reads it, read it
+ * ourselves if that failed. Return: 0; -EAGAIN: look it up again; -EIO.
+ */
+static int filemap_update_page(struct address_space *mapping, struct page *page)
+{
+	int err = 0;
+
+	wait_on_page_locked(page);
+	if (page_test(page, PG_uptodate))
+		return 0;
+	down_read(&mapping->invalidate_lock);
+	lock_page(page);
+	if (page_mapping(page) != mapping)
+		err = -EAGAIN;
+	else if (!page_test(page, PG_uptodate))
+		err = read_page_locked(mapping, page);
+	unlock_page(page);
+	up_read(&mapping->invalidate_lock);
+	return err;
+}
+
+/* One uptodate, referenced page; @req pages are wanted from here on. */
+static struct page *filemap_get_page(struct address_space *mapping,
+				     struct file_ra_state *ra, pgoff_t index,
+				     unsigned long req)
+{
+	struct page *page;
+	int err;
+
+	for (;;) {
+		page = find_get_page(mapping, index);
+		if (!page) {
+			count_vm_event(PGCACHE_MISS);
+			if (ra) {
+				page_cache_sync_readahead(mapping, ra, index, req);
+				page = find_get_page(mapping, index);
+			}
+			if (!page)
+				page = filemap_create_page(mapping, index);
+			if (PTR_ERR(page) == -EEXIST)
+				continue;
+			if (IS_ERR(page))
+				return page;
+		} else if (page_test(page, PG_uptodate)) {
+			count_vm_event(PGCACHE_HIT);
+		}
+		if (ra && page_test(page, PG_readahead))
+			page_cache_async_readahead(mapping, ra, page, index, req);
+		if (page_test(page, PG_uptodate))
+			return page;
+		err = filemap_update_page(mapping, page);
+		if (!err)
+			return page;
+		put_page(page);
+		if (err != -EAGAIN)
+			return ERR_PTR(err);
+	}
+}
+
+/*
+ * The rest of a page that is read in pieces is one access with its beginning;
+ * else a stream of small reads would fill the active list.
+ */
+static bool read_goes_on(const struct file_ra_state *ra, loff_t pos,
+			 pgoff_t index)
+{
+	return (pos & ~PAGE_MASK) && READ_ONCE(ra->prev_index) == index;
+}
+
+int filemap_get_pages(struct address_space *mapping, struct file_ra_state *ra,
+		      loff_t pos, size_t len, struct page **pages,
+		      unsigned int max, size_t *bytesp)
+{
+	loff_t size = i_size_read(mapping), end;
+	pgoff_t index = pos >> PAGE_SHIFT, last;
+	unsigned int nr = 0;
+
+	*bytesp = 0;
+	if (pos >= size || !len)
+		return 0;
+	end = min_t(loff_t, size - pos, len) + pos;
+	last = (end - 1) >> PAGE_SHIFT;
+	if (last - index >= max)
+		last = index + max - 1;
+	while (index <= last) {
+		struct page *page = filemap_get_page(mapping, ra, index,
+						     last - index + 1);
+
+		if (IS_ERR(page)) {
+			if (!nr)
+				return PTR_ERR(page);
+			break;
+		}
+		if (nr || !ra || !read_goes_on(ra, pos, index))
+			mark_page_accessed(page);
+		pages[nr++] = page;
+		index++;
+	}
+	if (ra)
+		WRITE_ONCE(ra->prev_index, last);
+	/* A truncate meanwhile: what it cut off must not be returned. */
+	size = i_size_read(mapping);
+	end = min_t(loff_t, end, (loff_t)index << PAGE_SHIFT);
+	end = min_t(loff_t, end, size);
+	*bytesp = end > pos ? end - pos : 0;
+	return nr;
+}
+
+ssize_t generic_file_read(struct address_space *mapping,
+			  struct file_ra_state *ra, loff_t pos, void *buf,
+			  size_t len)
+{
+	struct page *pages[16];
+	size_t done = 0;
+
+	while (done < len) {
+		size_t bytes, copied = 0;
+		int nr = filemap_get_pages(mapping, ra, pos + done, len - done,
+					   pages, ARRAY_SIZE(pages), &bytes);
+
+		if (nr < 0)
+			return done ? (ssize_t)done : nr;
+		while (copied < bytes) {
+			size_t off = (pos + done + copied) & ~PAGE_MASK;
+			size_t n = min(PAGE_SIZE - off, bytes - copied);
+			/* the first page may start in its middle */
+			struct page *page =
+				pages[((pos + done + copied) >> PAGE_SHIFT) -
+				      ((pos + done) >> PAGE_SHIFT)];
+
+			memcpy((char *)buf + done + copied,
+			       (char *)page_address(page) + off, n);
+			copied += n;
+		}
+		put_pages(pages, nr);
+		if (!bytes)
+			break;
+		done += bytes;
+	}
+	return done;
+}
+
+/* ---- writing ---- */
+
+/* The page at @index, locked and referenced; made if there is none. */
+static struct page *grab_cache_page(struct address_space *mapping, pgoff_t index)
+{
+	struct page *page;
+	int err;
+
+	for (;;) {
+		page = find_lock_page(mapping, index);
+		if (page)
+			return page;
+		page = page_cache_alloc(GFP_USER);
+		if (!page)
+			return ERR_PTR(-ENOMEM);
+		err = add_to_page_cache_lru(page, mapping, index, GFP_KERNEL);
+		if (!err)
+			return page;
+		unlock_page(page);
+		put_page(page);
+		if (err != -EEXIST)
+			return ERR_PTR(err);
+	}
+}
+
+static void zero_page_range(struct page *page, size_t from, size_t to)
+{
+	memset((char *)page_address(page) + from, 0, to - from);
+}
+
+/*
+ * Make @page fit to take bytes [@from, @to): uptodate unless they cover all of
+ * it that lies before i_size. Return: 0, -EIO, -EAGAIN (it left the cache).
+ */
+static int write_begin(struct address_space *mapping, struct page *page,
+		       size_t from, size_t to)
+{
+	loff_t page_pos = (loff_t)page->index << PAGE_SHIFT;
+	loff_t size = i_size_read(mapping);
+
+	if (page_test(page, PG_uptodate))
+		return 0;
+	if (page_pos >= size ||
+	    (from == 0 && page_pos + (loff_t)to >= size)) {
+		zero_page_range(page, 0, from);
+		zero_page_range(page, to, PAGE_SIZE);
+		return 0;
+	}
+	if (from == 0 && to == PAGE_SIZE)
+		return 0;
+	return read_page_locked(mapping, page);
+}
+
+/* Return: true if the page was clean. */
+static bool write_end(struct address_space *mapping, struct page *page,
+		      loff_t end)
+{
+	bool was_clean;
+
+	if (!page_test(page, PG_uptodate))
+		page_set(page, PG_uptodate);
+	was_clean = set_page_dirty(page);
+	if (end > i_size_read(mapping))
+		i_size_write(mapping, end);	/* before the unlock: I3 */
+	return was_clean;
+}
+
+/* Return: 0 or -errno. */
+static int write_one_page(struct address_space *mapping, loff_t pos,
+			  const void *buf, size_t len)
+{
+	size_t off = pos & ~PAGE_MASK;
+	struct page *page;
+	bool access;
+	int err;
+
+	do {
+		page = grab_cache_page(mapping, pos >> PAGE_SHIFT);
+		if (IS_ERR(page))
+			return PTR_ERR(page);
+		err = write_begin(mapping, page, off, off + len);
+		if (!err) {
+			if (mapping->stable_writes)
+				wait_on_page_writeback(page);
+			memcpy((char *)page_address(page) + off, buf, len);
+			/* small appends to a dirty page are one access */
+			access = write_end(mapping, page, pos + len) || !off;
+		}
+		unlock_page(page);
+		if (!err && access)
+			mark_page_accessed(page);
+		put_page(page);
+	} while (err == -EAGAIN);
+	return err;
+}
+
+ssize_t generic_perform_write(struct address_space *mapping, loff_t pos,
+			      const void *buf, size_t len)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		size_t n = min(PAGE_SIZE - ((pos + done) & ~PAGE_MASK),
+			       len - done);
+		int err = write_one_page(mapping, pos + done,
+					 (const char *)buf + done, n);
+
+		if (err)
+			return done ? (ssize_t)done : err;
+		done += n;
+	}
+	return done;
+}
+
+/* ---- checking ---- */
+
+void page_cache_check(struct address_space *mapping)
+{
+	unsigned long nr = 0, dirty = 0, writeback = 0;
+	struct page *pages[PAGEVEC_SIZE];
+	pgoff_t index = 0;
+	unsigned int n;
+
+	mutex_lock(&mapping->tree_lock);
+	radix_tree_check(&mapping->i_pages);
+	mutex_unlock(&mapping->tree_lock);
+	while ((n = find_get_pages_range(mapping, &index, (pgoff_t)-1,
+					 PAGEVEC_SIZE, pages, ANY_TAG))) {
+		for (unsigned int i = 0; i < n; i++) {
+			struct page *page = pages[i];
+			pgoff_t at = page->index;
+
+			nr++;
+			BUG_ON(page->mapping != mapping);		/* I1 */
+			BUG_ON(page_test(page, PG_dirty) !=
+			       radix_tree_tag_get(&mapping->i_pages, at,
+						  PAGECACHE_TAG_DIRTY));
+			BUG_ON(page_test(page, PG_writeback) !=
+			       radix_tree_tag_get(&mapping->i_pages, at,
+						  PAGECACHE_TAG_WRITEBACK));
+			dirty += page_test(page, PG_dirty);
+			writeback += page_test(page, PG_writeback);
+			put_page(page);
+		}
+	}
+	BUG_ON(nr != mapping->nrpages);					/* I4 */
+	BUG_ON(dirty != mapping->nrdirty);
+	BUG_ON(writeback != mapping->nrwriteback);
+}

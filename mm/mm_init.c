@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/mm_init.c - bringing the memory manager up and down
+ *
+ * Each layer uses the ones before it: frames, objects, tree nodes, pages,
+ * lists, then the threads. Down is the same in reverse.
+ */
+#include <errno.h>
+
+#include "mm.h"
+#include "page.h"
+#include "slab.h"
+#include "swap.h"
+#include "vmstat.h"
+
+static int mm_threads_start(void)
+{
+	int err = vmscan_start();
+
+	if (!err)
+		err = pdflush_init();
+	if (err)
+		vmscan_stop();
+	return err;
+}
+
+int mm_init(const struct mm_config *config)
+{
+	int err;
+
+	mm_clock_init();
+	vmstat_init();
+	err = page_alloc_init(config->memory, config->nr_nodes);
+	if (err)
+		return err;
+	err = vmscan_init();
+	if (err)
+		goto out_page_alloc;
+	err = slab_init();
+	if (err)
+		goto out_vmscan;
+	err = radix_tree_init();
+	if (err)
+		goto out_slab;
+	err = page_init();
+	if (err)
+		goto out_radix_tree;
+	err = config->no_threads ? 0 : mm_threads_start();
+	if (err)
+		goto out_page;
+	return 0;
+
+out_page:
+	page_exit();
+out_radix_tree:
+	radix_tree_exit();
+out_slab:
+	slab_exit();
+out_vmscan:
+	vmscan_exit();
+out_page_alloc:
+	page_alloc_exit();
+	return err;
+}
+
+void mm_exit(void)
+{
+	pdflush_exit();
+	vmscan_stop();
+	page_exit();
+	radix_tree_exit();
+	slab_exit();
+	vmscan_exit();
+	page_alloc_exit();
+}

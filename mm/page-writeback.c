@@ -1,0 +1,559 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/page-writeback.c - dirty pages: counting them, writing them, pacing those
+ *                       who make them
+ *
+ *             set_page_dirty          start_writeback        end_page_writeback
+ *   clean ------------------> dirty ------------------> writeback ---------> clean
+ *                               ^                           |  |
+ *                               +---- written to meanwhile -+  |
+ *                               +---- the I/O failed ----------+
+ *
+ * I1. PG_dirty <=> TAG_DIRTY <=> counted in nrdirty and NR_FILE_DIRTY; all
+ *     change together under tree_lock. PG_writeback is set like that too, but
+ *     cleared last, after tag and counts: it is what keeps page and mapping.
+ * I2. A page that could not be written is dirty again: it is never dropped
+ *     silently. The error is kept in wb_err for fsync to report.
+ * I3. A run of pages is written with none of them locked; a flusher that must
+ *     wait for a page lock holds no other, and has submitted its run.
+ * I4. WB_SYNC_ALL writes the pages dirty when it began (TOWRITE), so it ends
+ *     even while a writer goes on.
+ *
+ * balance_dirty_pages: below freerun = (background + limit) / 2 nobody waits.
+ * Between there and the limit a writer is slowed to its share of the device's
+ * measured bandwidth, the more the nearer the limit; at the limit it sleeps
+ * until there is room.
+ *
+ *   rate    2x |*                    rate a writer gets, in parts of its share
+ *              |   *
+ *           1x |       *
+ *              |           *
+ *            0 +---------------*---> dirty pages
+ *            freerun  setpoint  limit
+ *
+ * Locks:  page locks in index order > tree_lock.
+ * Source: Linux mm/page-writeback.c (write_cache_pages, Fengguang Wu's
+ *         balance_dirty_pages). Differs: a linear instead of a cubic curve;
+ *         writers are counted instead of estimated.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <time.h>
+
+#include "internal.h"
+#include "page.h"
+#include "swap.h"
+#include "vmstat.h"
+
+#define MAX_PAUSE_MS	200u	/* Linux's MAX_PAUSE */
+#define MIN_PAUSE_MS	10u	/* shorter sleeps cost more than they pace */
+
+struct vm_tunables vm_tunables = {
+	.dirty_background_ratio = 10,		/* Linux's defaults */
+	.dirty_ratio = 20,
+	.dirty_expire_centisecs = 3000,
+	.dirty_writeback_centisecs = 500,
+};
+
+/* ---- dirtying ---- */
+
+bool set_page_dirty(struct page *page)
+{
+	struct address_space *mapping = page_mapping(page);
+
+	if (page_test(page, PG_dirty))
+		return false;
+	mutex_lock(&mapping->tree_lock);
+	if (page_test_set(page, PG_dirty)) {
+		mutex_unlock(&mapping->tree_lock);
+		return false;
+	}
+	page->dirtied_cs = mm_centisecs();
+	radix_tree_tag_set(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
+	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty + 1);
+	mod_vm_stat(NR_FILE_DIRTY, 1);
+	mutex_unlock(&mapping->tree_lock);
+	count_vm_event(PGDIRTIED);
+	__mark_mapping_dirty(mapping, 0);
+	return true;
+}
+
+/* Context: tree_lock. */
+static void __clear_page_dirty(struct address_space *mapping, struct page *page)
+{
+	page_clear(page, PG_dirty);
+	page->dirtied_cs = 0;
+	radix_tree_tag_clear(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
+	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty - 1);
+	mod_vm_stat(NR_FILE_DIRTY, -1);
+}
+
+void cancel_dirty_page(struct page *page)
+{
+	struct address_space *mapping = page_mapping(page);
+
+	if (!page_test(page, PG_dirty))
+		return;
+	mutex_lock(&mapping->tree_lock);
+	if (page_test(page, PG_dirty))
+		__clear_page_dirty(mapping, page);
+	mutex_unlock(&mapping->tree_lock);
+}
+
+/* ---- writing ---- */
+
+/* Pages of consecutive indices, locked and dirty, waiting to go together. */
+struct wb_run {
+	struct address_space *mapping;
+	struct writeback_control *wbc;
+	unsigned int nr;
+	struct page *pages[MAX_RUN_PAGES];
+};
+
+/* Context: tree_lock, page lock. */
+static void __start_writeback(struct address_space *mapping, struct page *page)
+{
+	__clear_page_dirty(mapping, page);
+	page_set(page, PG_writeback);
+	radix_tree_tag_set(&mapping->i_pages, page->index,
+			   PAGECACHE_TAG_WRITEBACK);
+	radix_tree_tag_clear(&mapping->i_pages, page->index,
+			     PAGECACHE_TAG_TOWRITE);
+	WRITE_ONCE(mapping->nrwriteback, mapping->nrwriteback + 1);
+	mod_vm_stat(NR_WRITEBACK, 1);
+}
+
+static const enum vm_event_item wb_reason_event[NR_WB_REASONS] = {
+	[WB_REASON_BACKGROUND] = WB_BACKGROUND,
+	[WB_REASON_PERIODIC] = WB_PERIODIC,
+	[WB_REASON_SYNC] = WB_SYNC,
+	[WB_REASON_RECLAIM] = WB_RECLAIM,
+};
+
+static void submit_run(struct wb_run *run)
+{
+	struct address_space *mapping = run->mapping;
+
+	if (!run->nr)
+		return;
+	mutex_lock(&mapping->tree_lock);
+	for (unsigned int i = 0; i < run->nr; i++)
+		__start_writeback(mapping, run->pages[i]);
+	mutex_unlock(&mapping->tree_lock);
+	/* The references we hold become end_page_writeback()'s. */
+	for (unsigned int i = 0; i < run->nr; i++)
+		unlock_page(run->pages[i]);
+	count_vm_events(wb_reason_event[run->wbc->reason], run->nr);
+	run->wbc->nr_to_write -= run->nr;
+	run->wbc->pages_written += run->nr;
+	mapping->a_ops->writepages(mapping, run->pages, run->nr, run->wbc);
+	run->nr = 0;
+}
+
+/* Locks @page; what is gathered is submitted before it sleeps for it (I3). */
+static void run_lock_page(struct wb_run *run, struct page *page)
+{
+	if (trylock_page(page))
+		return;
+	submit_run(run);
+	lock_page(page);
+}
+
+static bool run_continues(const struct wb_run *run, pgoff_t index)
+{
+	return run->nr && run->nr < MAX_RUN_PAGES &&
+	       run->pages[run->nr - 1]->index + 1 == index;
+}
+
+/* Consumes the reference on @page. */
+static void run_add_page(struct wb_run *run, struct page *page)
+{
+	if (!run_continues(run, page_index(page)))
+		submit_run(run);
+	run_lock_page(run, page);
+	if (page_test(page, PG_writeback) && page_test(page, PG_dirty) &&
+	    run->wbc->sync_mode == WB_SYNC_ALL) {
+		/* Dirtied again since that I/O began: it does not cover us. */
+		submit_run(run);
+		wait_on_page_writeback(page);
+	}
+	if (page_mapping(page) != run->mapping || !page_test(page, PG_dirty) ||
+	    page_test(page, PG_writeback)) {
+		unlock_page(page);
+		put_page(page);
+		return;
+	}
+	run->pages[run->nr++] = page;
+}
+
+/* The range of a pass in pages. */
+static void wb_range(const struct address_space *mapping,
+		     const struct writeback_control *wbc,
+		     pgoff_t *first, pgoff_t *last)
+{
+	*first = wbc->range_start >> PAGE_SHIFT;
+	*last = wbc->range_end >> PAGE_SHIFT;
+	if (wbc->range_cyclic) {
+		*first = mapping->writeback_index;
+		*last = LLONG_MAX >> PAGE_SHIFT;
+	}
+}
+
+#define TAG_BATCH	4096UL	/* as Linux: tree_lock is dropped after so many */
+
+static void tag_pages_for_writeback(struct address_space *mapping,
+				    pgoff_t first, pgoff_t last)
+{
+	unsigned long tagged;
+
+	do {
+		mutex_lock(&mapping->tree_lock);
+		tagged = radix_tree_range_tag_if_tagged(&mapping->i_pages,
+				&first, last, TAG_BATCH, PAGECACHE_TAG_DIRTY,
+				PAGECACHE_TAG_TOWRITE);
+		mutex_unlock(&mapping->tree_lock);
+	} while (tagged >= TAG_BATCH && first <= last && first);
+}
+
+/* Return: the index to go on from. */
+static pgoff_t write_cache_pages(struct wb_run *run, pgoff_t first,
+				 pgoff_t last, int tag)
+{
+	struct writeback_control *wbc = run->wbc;
+	struct page *pages[PAGEVEC_SIZE];
+	unsigned int nr, i;
+
+	while ((nr = find_get_pages_range(run->mapping, &first, last,
+					  PAGEVEC_SIZE, pages, tag))) {
+		for (i = 0; i < nr; i++)
+			run_add_page(run, pages[i]);
+		if (wbc->nr_to_write <= (long)run->nr)
+			break;
+	}
+	submit_run(run);
+	return first;
+}
+
+int do_writepages(struct address_space *mapping, struct writeback_control *wbc)
+{
+	struct wb_run run = { .mapping = mapping, .wbc = wbc };
+	pgoff_t first, last, next;
+	int tag = PAGECACHE_TAG_DIRTY;
+
+	wb_range(mapping, wbc, &first, &last);
+	if (wbc->sync_mode == WB_SYNC_ALL) {
+		tag_pages_for_writeback(mapping, first, last);
+		tag = PAGECACHE_TAG_TOWRITE;
+	}
+	next = write_cache_pages(&run, first, last, tag);
+	if (!wbc->range_cyclic)
+		return 0;
+	if (wbc->nr_to_write > 0 && first)
+		next = write_cache_pages(&run, 0, first - 1, tag);
+	mapping->writeback_index = wbc->nr_to_write > 0 ? 0 : next;
+	return 0;
+}
+
+/* ---- the end of a write ---- */
+
+/* I2. Context: tree_lock; PG_writeback still set. */
+static void __redirty_page(struct address_space *mapping, struct page *page)
+{
+	if (page_test_set(page, PG_dirty))
+		return;		/* written to meanwhile */
+	page->dirtied_cs = mm_centisecs();
+	radix_tree_tag_set(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
+	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty + 1);
+	mod_vm_stat(NR_FILE_DIRTY, 1);
+}
+
+static void mapping_set_error(struct address_space *mapping, int err)
+{
+	errseq_set(&mapping->wb_err, err);
+	atomic_store(&mapping->last_wb_error, err);
+	atomic_fetch_add(&mapping->nr_wb_errors, 1);
+}
+
+static void count_writeback_end(struct backing_dev_info *bdi, int err)
+{
+	mod_vm_stat(NR_WRITEBACK, -1);
+	if (err) {
+		atomic_fetch_add(&bdi->nr_failed, 1);
+		count_vm_event(PGWRITE_ERROR);
+	} else {
+		atomic_fetch_add(&bdi->nr_written, 1);
+		count_vm_event(PGWRITTEN);
+		count_vm_events(PGPGOUT, PAGE_SIZE / 1024);
+	}
+}
+
+void end_page_writeback(struct page *page, int err)
+{
+	struct address_space *mapping = page_mapping(page);
+	struct backing_dev_info *bdi = mapping->bdi;
+	bool idle;
+
+	if (err)
+		mapping_set_error(mapping, err);
+	mutex_lock(&mapping->tree_lock);
+	if (err)
+		__redirty_page(mapping, page);
+	radix_tree_tag_clear(&mapping->i_pages, page->index,
+			     PAGECACHE_TAG_WRITEBACK);
+	WRITE_ONCE(mapping->nrwriteback, mapping->nrwriteback - 1);
+	idle = !mapping->nrwriteback && !mapping->nrdirty;
+	mutex_unlock(&mapping->tree_lock);
+	count_writeback_end(bdi, err);
+	if (err)
+		__mark_mapping_dirty(mapping, 0);
+	else if (idle)
+		mapping_maybe_clean(mapping);
+	if (!err && page_test_clear(page, PG_reclaim))
+		rotate_reclaimable_page(page);
+	/* From here on the page can be truncated, and the mapping freed. */
+	page_end_writeback_bit(page);
+	put_page(page);
+	reclaim_progress();
+}
+
+void filemap_fdatawait_range(struct address_space *mapping, loff_t lstart,
+			     loff_t lend)
+{
+	pgoff_t index = lstart >> PAGE_SHIFT, last = lend >> PAGE_SHIFT;
+	struct page *pages[PAGEVEC_SIZE];
+	unsigned int nr;
+
+	blk_flush_plug();
+	while ((nr = find_get_pages_range(mapping, &index, last, PAGEVEC_SIZE,
+					  pages, PAGECACHE_TAG_WRITEBACK))) {
+		for (unsigned int i = 0; i < nr; i++) {
+			wait_on_page_writeback(pages[i]);
+			put_page(pages[i]);
+		}
+	}
+}
+
+/*
+ * A page on its way from dirty to writeback is counted as neither and has no
+ * tag for an instant, inside tree_lock. Who finds nothing dirty here will find
+ * what a flusher has just taken under its tag, and wait for it.
+ */
+static bool mapping_is_dirty(struct address_space *mapping)
+{
+	bool dirty;
+
+	mutex_lock(&mapping->tree_lock);
+	dirty = mapping->nrdirty;
+	mutex_unlock(&mapping->tree_lock);
+	return dirty;
+}
+
+int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
+			     loff_t lend)
+{
+	struct writeback_control wbc = {
+		.sync_mode = WB_SYNC_ALL,
+		.reason = WB_REASON_SYNC,
+		.nr_to_write = LONG_MAX,
+		.range_start = lstart,
+		.range_end = lend,
+	};
+
+	return mapping_is_dirty(mapping) ? do_writepages(mapping, &wbc) : 0;
+}
+
+int filemap_write_and_wait_range(struct address_space *mapping, loff_t lstart,
+				 loff_t lend)
+{
+	unsigned int errors = atomic_load(&mapping->nr_wb_errors);
+
+	filemap_fdatawrite_range(mapping, lstart, lend);
+	filemap_fdatawait_range(mapping, lstart, lend);
+	if (atomic_load(&mapping->nr_wb_errors) != errors)
+		return atomic_load(&mapping->last_wb_error);
+	return 0;
+}
+
+int sync_mapping(struct address_space *mapping, bool datasync)
+{
+	struct writeback_control wbc = {
+		.sync_mode = WB_SYNC_ALL,
+		.reason = WB_REASON_SYNC,
+		.nr_to_write = LONG_MAX,
+		.range_end = LLONG_MAX,
+		.datasync = datasync,
+	};
+	int err, once;
+
+	err = filemap_write_and_wait_range(mapping, 0, LLONG_MAX);
+	if (!mapping->a_ops->write_inode || datasync)
+		return err;
+	/* Cleared first: what is dirtied from now on sets it again. */
+	mutex_lock(&mapping->bdi->list_lock);
+	mapping->wb_state &= ~WB_DIRTY_META;
+	mutex_unlock(&mapping->bdi->list_lock);
+	once = mapping->a_ops->write_inode(mapping, &wbc);
+	if (once)
+		mark_mapping_dirty_meta(mapping);
+	mapping_maybe_clean(mapping);
+	return err ? err : once;
+}
+
+/* ---- limits ---- */
+
+/*
+ * Pages that could be dirty at all: free frames and the page cache. Frames on
+ * threads' lists are left out, since every write asks and they cost a lock.
+ */
+static unsigned long dirtyable_pages(void)
+{
+	unsigned long pages = vm_stat_read(NR_FILE_PAGES);
+	struct zone *zone;
+
+	for_each_zone(zone)
+		pages += zone_free_frames(zone);
+	return pages;
+}
+
+void global_dirty_limits(unsigned long *background, unsigned long *dirty)
+{
+	unsigned long pages = dirtyable_pages();
+	unsigned int bg = atomic_load(&vm_tunables.dirty_background_ratio);
+	unsigned int hard = atomic_load(&vm_tunables.dirty_ratio);
+
+	*dirty = max(pages * hard / 100, 32UL);
+	*background = pages * bg / 100;
+	if (*background >= *dirty)
+		*background = *dirty / 2;
+}
+
+static unsigned long nr_unstable_pages(void)
+{
+	return vm_stat_read(NR_FILE_DIRTY) + vm_stat_read(NR_WRITEBACK);
+}
+
+bool over_background_thresh(void)
+{
+	unsigned long background, dirty;
+
+	global_dirty_limits(&background, &dirty);
+	return vm_stat_read(NR_FILE_DIRTY) > background;
+}
+
+/* ---- pacing writers ---- */
+
+/* Pages this thread has dirtied since it was last looked at. */
+static __thread unsigned long nr_dirtied;
+
+static atomic_uint nr_throttled;	/* threads inside a pause */
+
+/* How often a thread looks: the nearer the limit, the more often. */
+static unsigned long ratelimit_pages(unsigned long room)
+{
+	return clamp_t(unsigned long, room / 64, 1, 64);
+}
+
+/*
+ * How long a writer that dirtied @pages sleeps, in ms: pages / its rate.
+ *   share = bandwidth / writers;  rate = share * 2 (limit - dirty) / (limit - freerun)
+ */
+static unsigned int pause_ms(struct backing_dev_info *bdi, unsigned long pages,
+			     unsigned long dirty, unsigned long freerun,
+			     unsigned long limit)
+{
+	unsigned long bw = atomic_load(&bdi->write_bandwidth);
+	unsigned long writers = atomic_load(&nr_throttled) + 1;
+	unsigned long rate, ms;
+
+	if (dirty >= limit)
+		return MAX_PAUSE_MS;
+	rate = 2 * bw * (limit - dirty) / (limit - freerun) / writers;
+	ms = pages * 1000 / (rate + 1);
+	return min_t(unsigned long, ms, MAX_PAUSE_MS);
+}
+
+static void sleep_ms(unsigned int ms)
+{
+	struct timespec ts = { ms / 1000, (long)(ms % 1000) * 1000000 };
+
+	blk_flush_plug();
+	thread_will_block();
+	atomic_fetch_add(&nr_throttled, 1);
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, &ts) == EINTR)
+		;
+	atomic_fetch_sub(&nr_throttled, 1);
+	count_vm_event(BALANCE_PAUSED);
+	count_vm_events(BALANCE_PAUSED_MS, ms);
+}
+
+/*
+ * The device fails and took nothing since *@writtenp was read: waiting for it
+ * would be for ever. What it did take starts the count anew. Return: the
+ * error, or 0.
+ */
+static int device_refuses(struct address_space *mapping,
+			  unsigned long *writtenp, unsigned long *failedp)
+{
+	struct backing_dev_info *bdi = mapping->bdi;
+	unsigned long written = atomic_load(&bdi->nr_written);
+	unsigned long failed = atomic_load(&bdi->nr_failed);
+
+	if (written != *writtenp) {
+		*writtenp = written;
+		*failedp = failed;
+		return 0;
+	}
+	if (failed == *failedp)
+		return 0;
+	return atomic_load(&mapping->nr_wb_errors) ?
+		atomic_load(&mapping->last_wb_error) : -EIO;
+}
+
+static int balance_dirty_pages(struct address_space *mapping,
+			       unsigned long pages)
+{
+	struct backing_dev_info *bdi = mapping->bdi;
+	unsigned long written = atomic_load(&bdi->nr_written);
+	unsigned long failed = atomic_load(&bdi->nr_failed);
+
+	for (;;) {
+		unsigned long background, limit, freerun, dirty;
+		unsigned int ms;
+		int err;
+
+		global_dirty_limits(&background, &limit);
+		freerun = (background + limit) / 2;
+		dirty = nr_unstable_pages();
+		if (dirty > background)
+			wakeup_flusher_threads(WB_REASON_BACKGROUND);
+		if (dirty <= freerun)
+			return 0;
+		backing_dev_update_bandwidth(bdi);
+		ms = pause_ms(bdi, pages, dirty, freerun, limit);
+		if (ms < MIN_PAUSE_MS) {
+			nr_dirtied = pages;	/* pay later, in one piece */
+			return 0;
+		}
+		sleep_ms(ms);
+		if (dirty < limit)
+			return 0;
+		err = device_refuses(mapping, &written, &failed);
+		if (err)
+			return err;
+	}
+}
+
+int balance_dirty_pages_ratelimited(struct address_space *mapping,
+				    unsigned long nr)
+{
+	unsigned long background, limit, dirty, pages;
+
+	nr_dirtied += nr;
+	global_dirty_limits(&background, &limit);
+	dirty = nr_unstable_pages();
+	if (dirty < limit && nr_dirtied < ratelimit_pages(limit - dirty))
+		return 0;
+	pages = nr_dirtied;
+	nr_dirtied = 0;
+	return balance_dirty_pages(mapping, pages);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mm/page.h - what the page cache's files of mm/ share: page descriptors,
+ *             dirty accounting, batched lookups
+ */
+#ifndef PAGEFS_MM_PAGE_H
+#define PAGEFS_MM_PAGE_H
+
+#include "pagemap.h"
+#include "writeback.h"
+
+/* ---- page.c ---- */
+
+int page_init(void);
+void page_exit(void);
+
+unsigned int page_cache_alloc_bulk(gfp_t gfp, unsigned int nr,
+				   struct page **pages);
+void free_page(struct page *page);
+bool get_page_unless_zero(struct page *page);
+bool page_ref_freeze(struct page *page, int count);
+void page_end_writeback_bit(struct page *page);
+
+static inline struct address_space *page_mapping(const struct page *page)
+{
+	return READ_ONCE(page->mapping);
+}
+
+static inline pgoff_t page_index(const struct page *page)
+{
+	return READ_ONCE(page->index);
+}
+
+/* ---- filemap.c ---- */
+
+/* Pages one lookup brings; as Linux's PAGEVEC_SIZE, rounded to a half node. */
+#define PAGEVEC_SIZE	32u
+
+/*
+ * Add pages of consecutive indices from @index on; stops at the first that is
+ * taken. Pages are locked and keep the caller's reference as well.
+ * Return: how many were added.
+ */
+unsigned int add_pages_to_page_cache(struct page **pages, unsigned int nr,
+				     struct address_space *mapping,
+				     pgoff_t index, gfp_t gfp);
+
+/*
+ * Referenced pages from *@indexp on, at most @nr (<= PAGEVEC_SIZE), up to
+ * @last; *@indexp moves past the last one. With @tag >= 0, only those tagged.
+ * Return: how many; 0 means there are no more.
+ */
+unsigned int find_get_pages_range(struct address_space *mapping,
+				  pgoff_t *indexp, pgoff_t last,
+				  unsigned int nr, struct page **pages, int tag);
+#define ANY_TAG	(-1)
+
+/* Out of the tree with tree_lock held; the tree's reference is the caller's. */
+void __delete_from_page_cache(struct page *page);
+
+/* ---- backing-dev.c ---- */
+
+/* @mapping is dirty from now on: onto its device's list if it is on none. */
+void __mark_mapping_dirty(struct address_space *mapping, uint32_t state);
+/* Off the list again if there is nothing left to do. */
+void mapping_maybe_clean(struct address_space *mapping);
+/*
+ * A pass over the dirty mappings of all devices: those dirtied at least
+ * @older_than centiseconds ago, until wbc->nr_to_write is used up.
+ */
+void writeback_mappings(struct writeback_control *wbc, uint32_t older_than);
+void for_each_bdi(void (*fn)(struct backing_dev_info *bdi, void *arg), void *arg);
+unsigned int nr_dirty_mappings(void);
+void backing_dev_update_bandwidth(struct backing_dev_info *bdi);
+void mm_clock_init(void);
+/* Milliseconds since mm_init(). */
+uint64_t mm_msecs(void);
+
+/* ---- vmscan.c ---- */
+
+/* CLOCK_REALTIME @ms from now, for pthread_cond_timedwait(). */
+struct timespec;
+void deadline_after_ms(struct timespec *ts, unsigned int ms);
+
+/* ---- page-writeback.c ---- */
+
+bool over_background_thresh(void);
+
+#endif /* PAGEFS_MM_PAGE_H */

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/swap.c - the LRU lists
+ *
+ *   new page --> inactive head                          active head <--+
+ *                    |   touched twice: mark_page_accessed() ----^     |
+ *                    v                                           | second
+ *                inactive tail --> reclaimed                     | chance
+ *                    ^                                           v     |
+ *                    +------------- shrink_active_list() --- active tail
+ *
+ * I1. A page is on its node's list LRU_ACTIVE_FILE or LRU_INACTIVE_FILE, as
+ *     PG_active says, exactly when PG_lru is set; both change only under
+ *     lruvec->lock. Whoever clears PG_lru owns page->lru until it sets it.
+ * I2. lists are in no reference count: the last put_page() takes the page off.
+ *
+ * Source: Linux mm/swap.c. Differs: no per-CPU batches; the lock is taken per
+ *         batch of read-ahead and per activation, not per access.
+ */
+#include "page.h"
+#include "swap.h"
+#include "vmscan.h"
+#include "vmstat.h"
+
+static struct lruvec *page_lruvec(const struct page *page)
+{
+	return &pfn_to_pgdat(page->pfn)->lruvec;
+}
+
+static enum lru_list page_lru(const struct page *page)
+{
+	return page_test(page, PG_active) ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
+}
+
+void lruvec_add(struct lruvec *lruvec, struct page *page)
+{
+	enum lru_list lru = page_lru(page);
+
+	lockdep_assert_held(&lruvec->lock);
+	page_set(page, PG_lru);
+	list_add(&page->lru, &lruvec->lists[lru]);
+	WRITE_ONCE(lruvec->nr[lru], lruvec->nr[lru] + 1);
+}
+
+void lruvec_del(struct lruvec *lruvec, struct page *page)
+{
+	enum lru_list lru = page_lru(page);
+
+	lockdep_assert_held(&lruvec->lock);
+	page_clear(page, PG_lru);
+	list_del_init(&page->lru);
+	WRITE_ONCE(lruvec->nr[lru], lruvec->nr[lru] - 1);
+}
+
+void lru_cache_add(struct page **pages, unsigned int nr)
+{
+	struct lruvec *locked = NULL;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct lruvec *lruvec = page_lruvec(pages[i]);
+
+		if (lruvec != locked) {
+			if (locked)
+				mutex_unlock(&locked->lock);
+			mutex_lock(&lruvec->lock);
+			locked = lruvec;
+		}
+		lruvec_add(lruvec, pages[i]);
+	}
+	if (locked)
+		mutex_unlock(&locked->lock);
+}
+
+void lru_cache_del(struct page *page)
+{
+	struct lruvec *lruvec = page_lruvec(page);
+
+	mutex_lock(&lruvec->lock);
+	if (page_test(page, PG_lru))
+		lruvec_del(lruvec, page);
+	mutex_unlock(&lruvec->lock);
+}
+
+static void activate_page(struct page *page)
+{
+	struct lruvec *lruvec = page_lruvec(page);
+
+	mutex_lock(&lruvec->lock);
+	if (page_test(page, PG_lru) && !page_test(page, PG_active)) {
+		lruvec_del(lruvec, page);
+		page_set(page, PG_active);
+		lruvec_add(lruvec, page);
+		count_vm_event(PGACTIVATE);
+	}
+	mutex_unlock(&lruvec->lock);
+}
+
+void mark_page_accessed(struct page *page)
+{
+	if (!page_test(page, PG_referenced)) {
+		page_set(page, PG_referenced);
+	} else if (!page_test(page, PG_active) && page_test(page, PG_lru)) {
+		activate_page(page);
+		page_clear(page, PG_referenced);
+	}
+}
+
+void rotate_reclaimable_page(struct page *page)
+{
+	struct lruvec *lruvec = page_lruvec(page);
+
+	mutex_lock(&lruvec->lock);
+	if (page_test(page, PG_lru) && !page_test(page, PG_active)) {
+		list_move_tail(&page->lru, &lruvec->lists[LRU_INACTIVE_FILE]);
+		count_vm_event(PGROTATED);
+	}
+	mutex_unlock(&lruvec->lock);
+}
+
+/* Every page of @lru has the flags its list stands for. */
+static void lru_list_check(struct lruvec *lruvec, enum lru_list lru)
+{
+	unsigned long nr = 0;
+	struct page *page;
+
+	list_for_each_entry(page, &lruvec->lists[lru], lru) {
+		BUG_ON(!page_test(page, PG_lru));			/* I1 */
+		BUG_ON(page_lru(page) != lru);
+		BUG_ON(page_lruvec(page) != lruvec);
+		nr++;
+	}
+	BUG_ON(nr != lruvec->nr[lru]);
+}
+
+void lru_check(void)
+{
+	for (int nid = 0; nid < nr_online_nodes; nid++) {
+		struct lruvec *lruvec = &NODE_DATA(nid)->lruvec;
+
+		mutex_lock(&lruvec->lock);
+		for (int lru = 0; lru < NR_LRU_LISTS; lru++)
+			lru_list_check(lruvec, lru);
+		mutex_unlock(&lruvec->lock);
+	}
+}

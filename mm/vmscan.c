@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/vmscan.c - reclaim: which pages go when memory is short
+ *
+ *   free frames
+ *     high  ....................... kswapd sleeps
+ *     low   ....................... kswapd is woken, works until high
+ *     min   ....................... allocators reclaim themselves
+ *       0                           (reserve: flushers, I/O, reclaim itself)
+ *
+ *   shrink_node: for both lists a number of pages in proportion to their
+ *   length and to the priority, which rises (12 -> 0) while too little comes.
+ *
+ *   at the inactive tail            what happens
+ *     locked, or in use             back to the head
+ *     under writeback               back; PG_reclaim brings it to the tail
+ *                                   when the I/O ends
+ *     dirty                         the same, and the flushers are woken
+ *     clean                         out of the tree, frame freed
+ *   at the active tail
+ *     referenced                    once more round (second chance)
+ *     not referenced                to the inactive head
+ *
+ * Reclaim itself starts no I/O and so needs no memory. A thread that finds
+ * nothing but pages that are dirty or in use waits for progress, at most
+ * RECLAIM_WAIT_MS.
+ *
+ * I1. A page is freed only with refcount frozen to 0 under its tree_lock, so
+ *     no lock-free lookup can have it.
+ *
+ * Locks:  page lock (tried only) > tree_lock; lruvec->lock by itself.
+ * Source: Linux mm/vmscan.c (shrink_inactive_list, balance_pgdat). Differs:
+ *         reclaim never writes pages; no memory cgroups.
+ */
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+#include "internal.h"
+#include "page.h"
+#include "err.h"
+#include "slab.h"
+#include "vmscan.h"
+#include "vmstat.h"
+
+#define DEF_PRIORITY		12	/* first pass looks at 1/4096 */
+#define SWAP_CLUSTER_MAX	32UL	/* pages in one batch; Linux's number */
+#define ANY_ZONE_PRIORITY	3	/* from 1/4 of the lists on; arbitrary */
+#define RECLAIM_WAIT_MS		100	/* as Linux's reclaim_throttle() */
+
+struct scan_control {
+	unsigned long nr_to_reclaim;
+	enum zone_type highest;		/* frames of higher zones do not help */
+	int priority;
+	bool kswapd;
+	unsigned long nr_scanned;
+	unsigned long nr_reclaimed;
+	unsigned long nr_dirty;		/* met at the tail, could not go */
+	unsigned long nr_writeback;
+	unsigned long nr_busy;		/* locked (being read) or referenced */
+};
+
+/* Fields: (K) lock. */
+struct kswapd {
+	pthread_t thread;
+	pthread_cond_t wait;
+	struct mutex lock;
+	pg_data_t *pgdat;
+	bool wanted;			/* (K) */
+	bool stop;			/* (K) */
+};
+
+static struct kswapd kswapds[MAX_NUMNODES];
+
+/* ---- waiting for progress ---- */
+
+static struct {
+	struct mutex lock;
+	pthread_cond_t cond;
+	atomic_uint waiters;
+	atomic_uint seq;		/* rises with every bit of progress */
+} progress = {
+	.lock = MUTEX_INITIALIZER(LOCK_LEAF),
+	.cond = PTHREAD_COND_INITIALIZER,
+};
+
+void reclaim_progress(void)
+{
+	atomic_fetch_add(&progress.seq, 1);
+	if (!atomic_load(&progress.waiters))
+		return;		/* one that comes now sees the new seq */
+	mutex_lock(&progress.lock);
+	pthread_cond_broadcast(&progress.cond);
+	mutex_unlock(&progress.lock);
+}
+
+void deadline_after_ms(struct timespec *ts, unsigned int ms)
+{
+	clock_gettime(CLOCK_REALTIME, ts);
+	ts->tv_sec += ms / 1000;
+	ts->tv_nsec += (long)(ms % 1000) * 1000000;
+	if (ts->tv_nsec >= 1000000000) {
+		ts->tv_sec++;
+		ts->tv_nsec -= 1000000000;
+	}
+}
+
+/* Sleeps until something was freed or written since @seq, or too long. */
+static void wait_for_progress(unsigned int seq)
+{
+	struct timespec deadline;
+
+	blk_flush_plug();
+	thread_will_block();
+	deadline_after_ms(&deadline, RECLAIM_WAIT_MS);
+	mutex_lock(&progress.lock);
+	atomic_fetch_add(&progress.waiters, 1);
+	while (atomic_load(&progress.seq) == seq)
+		if (pthread_cond_timedwait(&progress.cond, &progress.lock.m,
+					   &deadline))
+			break;
+	atomic_fetch_sub(&progress.waiters, 1);
+	mutex_unlock(&progress.lock);
+}
+
+/* ---- shrinkers ---- */
+
+static struct {
+	struct rw_semaphore lock;
+	struct list_head list;
+} shrinkers;
+
+void register_shrinker(struct shrinker *shrinker)
+{
+	down_write(&shrinkers.lock);
+	list_add_tail(&shrinker->list, &shrinkers.list);
+	up_write(&shrinkers.lock);
+}
+
+void unregister_shrinker(struct shrinker *shrinker)
+{
+	down_write(&shrinkers.lock);
+	list_del(&shrinker->list);
+	up_write(&shrinkers.lock);
+}
+
+/*
+ * Objects in the proportion the LRU passes take, with no minimum: a stream
+ * that reclaims a few pages at a time would empty a small cache by it. The
+ * lock keeps a shrinker registered while it runs; a thread that finds it being
+ * changed does without.
+ */
+static unsigned long shrink_slab(int priority)
+{
+	struct shrinker *s;
+	unsigned long freed = 0;
+
+	if (!down_read_trylock(&shrinkers.lock))
+		return 0;
+	list_for_each_entry(s, &shrinkers.list, list) {
+		unsigned long nr = s->count_objects(s->arg) >> priority;
+
+		if (nr)
+			freed += s->scan_objects(s->arg, nr);
+	}
+	up_read(&shrinkers.lock);
+	count_vm_events(INODE_SHRUNK, freed);
+	return freed;
+}
+
+/* ---- the inactive list ---- */
+
+/*
+ * A page whose frame is of no use still has a descriptor and its share of a
+ * tree's node, and those are in ZONE_NORMAL: many small files fill it with
+ * them. So rather than fail, an allocator takes any page.
+ */
+static bool page_zone_helps(const struct page *page,
+			    const struct scan_control *sc)
+{
+	return pfn_to_zone(page->pfn)->type <= sc->highest ||
+		(sc->priority < ANY_ZONE_PRIORITY && !sc->kswapd);
+}
+
+/*
+ * Up to @nr pages from the tail of @lru onto @dst, each with a reference and
+ * PG_lru clear. Pages of zones that do not help go to the head: they are met
+ * again only after all others. Context: lruvec->lock. Return: pages looked at.
+ */
+static unsigned long isolate_lru_pages(struct lruvec *lruvec, enum lru_list lru,
+				       unsigned long nr, struct list_head *dst,
+				       const struct scan_control *sc)
+{
+	unsigned long scanned = 0, taken = 0;
+	unsigned long limit = min(lruvec->nr[lru], nr * 8);
+
+	while (taken < nr && scanned < limit) {
+		struct page *page = list_last_entry(&lruvec->lists[lru],
+						    struct page, lru);
+
+		scanned++;
+		if (!page_zone_helps(page, sc) || !get_page_unless_zero(page)) {
+			list_move(&page->lru, &lruvec->lists[lru]);
+			continue;
+		}
+		lruvec_del(lruvec, page);
+		list_add(&page->lru, dst);
+		taken++;
+	}
+	return scanned;
+}
+
+/* Isolated pages go back to the list their flags say. */
+static void putback_lru_pages(struct lruvec *lruvec, struct list_head *list)
+{
+	struct page *page, *next;
+	LIST_HEAD(free);
+
+	mutex_lock(&lruvec->lock);
+	list_for_each_entry_safe(page, next, list, lru) {
+		list_del(&page->lru);
+		lruvec_add(lruvec, page);
+		/* Not put_page(): it would take the lock we hold. */
+		if (atomic_fetch_sub(&page->refcount, 1) == 1) {
+			lruvec_del(lruvec, page);
+			list_add(&page->lru, &free);
+		}
+	}
+	mutex_unlock(&lruvec->lock);
+	list_for_each_entry_safe(page, next, &free, lru) {
+		list_del_init(&page->lru);
+		free_page(page);
+	}
+}
+
+/* Page locked, isolated, clean. Frees it if nobody else holds it (I1). */
+static bool remove_mapping(struct page *page)
+{
+	struct address_space *mapping = page_mapping(page);
+
+	if (!mapping) {
+		/* Truncated; the tree's reference is gone. */
+		return page_ref_freeze(page, 1);
+	}
+	mutex_lock(&mapping->tree_lock);
+	if (page_test(page, PG_dirty) || !page_ref_freeze(page, 2)) {
+		mutex_unlock(&mapping->tree_lock);
+		return false;
+	}
+	__delete_from_page_cache(page);
+	mutex_unlock(&mapping->tree_lock);
+	return true;
+}
+
+/* True when the page was freed; false: it stays, flags say on which list. */
+static bool shrink_page(struct page *page, struct scan_control *sc)
+{
+	bool freed = false;
+
+	if (!trylock_page(page)) {
+		sc->nr_busy++;
+		return false;
+	}
+	if (page_test(page, PG_writeback)) {
+		sc->nr_writeback++;
+		page_set(page, PG_reclaim);
+	} else if (page_test(page, PG_dirty)) {
+		sc->nr_dirty++;
+		page_set(page, PG_reclaim);
+	} else {
+		freed = remove_mapping(page);
+		sc->nr_busy += !freed;
+	}
+	unlock_page(page);
+	return freed;
+}
+
+static void shrink_page_list(struct list_head *list, struct scan_control *sc)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, list, lru) {
+		if (!shrink_page(page, sc))
+			continue;
+		list_del_init(&page->lru);
+		free_page(page);
+		sc->nr_reclaimed++;
+	}
+}
+
+static void shrink_inactive_list(struct lruvec *lruvec, unsigned long nr,
+				 struct scan_control *sc)
+{
+	unsigned long before = sc->nr_reclaimed, scanned;
+	LIST_HEAD(list);
+
+	mutex_lock(&lruvec->lock);
+	scanned = isolate_lru_pages(lruvec, LRU_INACTIVE_FILE, nr, &list, sc);
+	mutex_unlock(&lruvec->lock);
+	shrink_page_list(&list, sc);
+	putback_lru_pages(lruvec, &list);
+	sc->nr_scanned += scanned;
+	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, scanned);
+	count_vm_events(sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT,
+			sc->nr_reclaimed - before);
+}
+
+/* ---- the active list ---- */
+
+static void shrink_active_list(struct lruvec *lruvec, unsigned long nr,
+			       struct scan_control *sc)
+{
+	unsigned long scanned, deactivated = 0;
+	struct page *page;
+	LIST_HEAD(list);
+
+	mutex_lock(&lruvec->lock);
+	scanned = isolate_lru_pages(lruvec, LRU_ACTIVE_FILE, nr, &list, sc);
+	mutex_unlock(&lruvec->lock);
+	list_for_each_entry(page, &list, lru) {
+		if (page_test_clear(page, PG_referenced))
+			continue;	/* second chance */
+		page_clear(page, PG_active);
+		page_set(page, PG_workingset);
+		deactivated++;
+	}
+	putback_lru_pages(lruvec, &list);
+	count_vm_events(PGDEACTIVATE, deactivated);
+	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, scanned);
+}
+
+/* Half of the pages may be active: Linux's ratio below 1 GiB. */
+static bool inactive_is_low(const struct lruvec *lruvec)
+{
+	return READ_ONCE(lruvec->nr[LRU_INACTIVE_FILE]) <
+	       READ_ONCE(lruvec->nr[LRU_ACTIVE_FILE]);
+}
+
+static unsigned long scan_target(const struct lruvec *lruvec, enum lru_list lru,
+				 int priority)
+{
+	unsigned long size = READ_ONCE(lruvec->nr[lru]);
+
+	return size ? max(size >> priority, min(size, SWAP_CLUSTER_MAX)) : 0;
+}
+
+static void shrink_node(pg_data_t *pgdat, struct scan_control *sc)
+{
+	struct lruvec *lruvec = &pgdat->lruvec;
+	unsigned long active = scan_target(lruvec, LRU_ACTIVE_FILE, sc->priority);
+	unsigned long inactive = scan_target(lruvec, LRU_INACTIVE_FILE,
+					     sc->priority);
+
+	while (inactive && sc->nr_reclaimed < sc->nr_to_reclaim) {
+		unsigned long nr = min(inactive, SWAP_CLUSTER_MAX);
+
+		shrink_inactive_list(lruvec, nr, sc);
+		inactive -= nr;
+	}
+	while (active && inactive_is_low(lruvec)) {
+		unsigned long nr = min(active, SWAP_CLUSTER_MAX);
+
+		shrink_active_list(lruvec, nr, sc);
+		active -= nr;
+	}
+}
+
+/* ---- direct reclaim ---- */
+
+unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
+				enum zone_type highest)
+{
+	unsigned int seq = atomic_load(&progress.seq);
+	unsigned int saved = memalloc_save();
+	struct scan_control sc = {
+		.nr_to_reclaim = max(SWAP_CLUSTER_MAX, 1UL << order),
+		.highest = highest,
+	};
+	unsigned long slab = 0;
+
+	count_vm_event(ALLOCSTALL);
+	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
+		for (int nid = 0; nid < nr_online_nodes; nid++)
+			shrink_node(NODE_DATA(nid), &sc);
+		slab += shrink_slab(sc.priority);
+		if (sc.nr_reclaimed >= sc.nr_to_reclaim)
+			break;
+	}
+	if (slab && sc.nr_reclaimed < sc.nr_to_reclaim)
+		kmem_cache_shrink_all();
+	if (sc.nr_dirty)
+		wakeup_flusher_threads(WB_REASON_RECLAIM);
+	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY) &&
+	    (sc.nr_dirty || sc.nr_writeback || sc.nr_busy))
+		wait_for_progress(seq);
+	memalloc_restore(saved);
+	return sc.nr_reclaimed + slab;
+}
+
+/* ---- kswapd ---- */
+
+static bool zone_balanced(const struct zone *zone)
+{
+	return zone_free_frames(zone) >= zone->watermark[WMARK_HIGH];
+}
+
+/* The highest zone type that is short, or -1. */
+static int unbalanced_zone(pg_data_t *pgdat)
+{
+	for (int type = MAX_NR_ZONES - 1; type >= 0; type--)
+		if (pgdat->zones[type].spanned &&
+		    !zone_balanced(&pgdat->zones[type]))
+			return type;
+	return -1;
+}
+
+/* Reclaim until every zone is at its high watermark. True if it got there. */
+static bool balance_pgdat(pg_data_t *pgdat)
+{
+	unsigned int seq = atomic_load(&progress.seq);
+	struct scan_control sc = { .kswapd = true };
+	int type = 0;
+
+	count_vm_event(PAGEOUTRUN);
+	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
+		unsigned long before = sc.nr_reclaimed, slab;
+
+		type = unbalanced_zone(pgdat);
+		if (type < 0)
+			break;
+		sc.highest = type;
+		sc.nr_to_reclaim = before +
+			max(SWAP_CLUSTER_MAX,
+			    pgdat->zones[type].watermark[WMARK_HIGH] -
+			    pgdat->zones[type].watermark[WMARK_LOW]);
+		shrink_node(pgdat, &sc);
+		slab = shrink_slab(sc.priority);
+		if (sc.nr_reclaimed - before >= SWAP_CLUSTER_MAX)
+			sc.priority++;	/* that did it: no need to look deeper */
+		else if (slab)
+			kmem_cache_shrink_all();	/* not cheap */
+	}
+	if (sc.nr_reclaimed)
+		reclaim_progress();
+	if (sc.nr_dirty && type >= 0)
+		wakeup_flusher_threads(WB_REASON_RECLAIM);
+	if (!sc.nr_reclaimed && type >= 0)
+		wait_for_progress(seq);
+	return type < 0 || !sc.nr_reclaimed;
+}
+
+static void *kswapd_main(void *arg)
+{
+	struct kswapd *k = arg;
+
+	pthread_setname_np(pthread_self(), "pagefs-kswapd");
+	memalloc_save();
+	mutex_lock(&k->lock);
+	while (!k->stop) {
+		if (!k->wanted) {
+			pthread_cond_wait(&k->wait, &k->lock.m);
+			continue;
+		}
+		/* From here on: who is short again has us look once more. */
+		WRITE_ONCE(k->wanted, false);
+		mutex_unlock(&k->lock);
+		/* A fruitless pass ends the run: the next allocation that is
+		 * short wakes us again. */
+		while (!balance_pgdat(k->pgdat) && !READ_ONCE(k->stop))
+			;
+		mutex_lock(&k->lock);
+	}
+	mutex_unlock(&k->lock);
+	return NULL;
+}
+
+void wakeup_kswapd(pg_data_t *pgdat)
+{
+	struct kswapd *k = pgdat->kswapd;
+
+	if (!k || READ_ONCE(k->wanted))
+		return;		/* will look; a stale read costs one wake-up */
+	mutex_lock(&k->lock);
+	WRITE_ONCE(k->wanted, true);
+	pthread_cond_signal(&k->wait);
+	mutex_unlock(&k->lock);
+}
+
+static int kswapd_run(pg_data_t *pgdat)
+{
+	struct kswapd *k = &kswapds[pgdat->node_id];
+	int err;
+
+	*k = (struct kswapd){ .pgdat = pgdat };
+	mutex_init(&k->lock, LOCK_LEAF);
+	BUG_ON(pthread_cond_init(&k->wait, NULL));
+	err = pthread_create(&k->thread, NULL, kswapd_main, k);
+	if (err)
+		return -err;
+	pgdat->kswapd = k;
+	return 0;
+}
+
+static void kswapd_stop(pg_data_t *pgdat)
+{
+	struct kswapd *k = pgdat->kswapd;
+
+	if (!k)
+		return;
+	mutex_lock(&k->lock);
+	WRITE_ONCE(k->stop, true);
+	pthread_cond_signal(&k->wait);
+	mutex_unlock(&k->lock);
+	pthread_join(k->thread, NULL);
+	pgdat->kswapd = NULL;
+	mutex_destroy(&k->lock);
+	BUG_ON(pthread_cond_destroy(&k->wait));
+}
+
+/* ---- on demand ---- */
+
+unsigned long drop_slab(void)
+{
+	unsigned long freed = 0, once;
+
+	while ((once = shrink_slab(0)))
+		freed += once;
+	kmem_cache_shrink_all();
+	return freed;
+}
+
+/* One pass over all that is on @lruvec's lists now. */
+static unsigned long drop_lruvec(struct lruvec *lruvec)
+{
+	struct scan_control sc = { .nr_to_reclaim = ~0UL,
+				   .highest = MAX_NR_ZONES - 1 };
+
+	for (unsigned long n = READ_ONCE(lruvec->nr[LRU_ACTIVE_FILE]); n;
+	     n -= min(n, SWAP_CLUSTER_MAX)) {
+		struct page *page;
+		LIST_HEAD(list);
+
+		mutex_lock(&lruvec->lock);
+		isolate_lru_pages(lruvec, LRU_ACTIVE_FILE, SWAP_CLUSTER_MAX,
+				  &list, &sc);
+		mutex_unlock(&lruvec->lock);
+		list_for_each_entry(page, &list, lru)
+			page_clear(page, PG_active);
+		putback_lru_pages(lruvec, &list);
+	}
+	for (unsigned long n = READ_ONCE(lruvec->nr[LRU_INACTIVE_FILE]); n;
+	     n -= min(n, SWAP_CLUSTER_MAX))
+		shrink_inactive_list(lruvec, SWAP_CLUSTER_MAX, &sc);
+	return sc.nr_reclaimed;
+}
+
+unsigned long drop_pagecache(void)
+{
+	unsigned long dropped = 0;
+
+	for (int nid = 0; nid < nr_online_nodes; nid++)
+		dropped += drop_lruvec(&NODE_DATA(nid)->lruvec);
+	count_vm_event(DROP_PAGECACHE);
+	return dropped;
+}
+
+int vmscan_init(void)
+{
+	init_rwsem(&shrinkers.lock, LOCK_SHRINKER);
+	INIT_LIST_HEAD(&shrinkers.list);
+	return 0;
+}
+
+int vmscan_start(void)
+{
+	int err = 0;
+
+	for (int nid = 0; nid < nr_online_nodes && !err; nid++)
+		err = kswapd_run(NODE_DATA(nid));
+	return err;
+}
+
+void vmscan_stop(void)
+{
+	for (int nid = 0; nid < nr_online_nodes; nid++)
+		kswapd_stop(NODE_DATA(nid));
+}
+
+void vmscan_exit(void)
+{
+	destroy_rwsem(&shrinkers.lock);
+}
