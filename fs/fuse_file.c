@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * fs/fuse_file.c - FUSE requests on the data of files
+ *
+ *   READ   pos         pos+len
+ *           |             |
+ *      [ page ][ page ][ page ]      referenced pages of the cache, and their
+ *        frame   frame   frame       frames are what the reply points at: no
+ *           \______|______/          copy here; neighbours in the arena become
+ *            iov  iov                one piece
+ *
+ * I1. The kernel takes a READ shorter than it asked for as the end of the file
+ *     and shows zeros from there on. So a reply is short only at EOF; when a
+ *     page in the middle cannot be had the whole request fails, and the kernel
+ *     asks again page by page.
+ * I2. cache=writeback: sizes, times and O_APPEND are resolved by the kernel,
+ *     which also reads through handles that were opened for writing only.
+ * I3. Pages written on behalf of nobody (the kernel's writeback of mappings
+ *     and of gathered writes) are passed on without credentials: set-id bits
+ *     have been dealt with when the write was made.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "fuse_i.h"
+
+/* The open file of a request, or NULL when the request has been answered. */
+static struct open_file *op_file(fuse_req_t req, fuse_ino_t ino, uint64_t fh)
+{
+	struct open_file *file;
+
+	if (is_ctl_nodeid(ino)) {
+		reply_err(req, -EPERM);
+		return NULL;
+	}
+	file = handle_get(HANDLE_FILE, fh);
+	if (!file)
+		reply_err(req, -EBADF);
+	return file;
+}
+
+/* ---- open and release ---- */
+
+/*
+ * What fs/ should know of the flags of an open. Where the kernel caches, it
+ * makes O_SYNC and O_DSYNC true itself, with an FSYNC after each write; with
+ * FOPEN_DIRECT_IO it leaves that to us (counted here, Linux 6.18).
+ */
+static int backing_flags(int flags)
+{
+	if (sb.opts.cache != FS_CACHE_NONE)
+		flags &= ~(O_SYNC | O_DSYNC);
+	if (sb.opts.cache != FS_CACHE_WRITEBACK)
+		return flags;
+	if ((flags & O_ACCMODE) == O_WRONLY)			/* I2 */
+		flags = (flags & ~O_ACCMODE) | O_RDWR;
+	return flags & ~O_APPEND;
+}
+
+/* What the kernel should do with the file. */
+static void fill_open(struct fuse_file_info *fi)
+{
+	if (sb.opts.cache == FS_CACHE_NONE)
+		fi->direct_io = 1;
+	else
+		fi->keep_cache = 1;
+	/* A reader's close has nothing to report: spare the request. */
+	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
+}
+
+static struct ctl_text *ctl_text_get(uint64_t nodeid, int *errp)
+{
+	struct ctl_text *text = malloc(sizeof(*text));
+	ssize_t len;
+
+	*errp = -ENOMEM;
+	if (!text)
+		return NULL;
+	len = ctl_open(nodeid, &text->text);
+	if (len < 0) {
+		*errp = (int)len;
+		free(text);
+		return NULL;
+	}
+	text->len = (size_t)len;
+	return text;
+}
+
+static void open_ctl(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct ctl_text *text;
+	int err = -EPERM;
+
+	if ((fi->flags & O_ACCMODE) != O_RDONLY)
+		goto out;
+	text = ctl_text_get(ino, &err);
+	if (!text)
+		goto out;
+	err = handle_add(HANDLE_CTL, text, &fi->fh);
+	if (err) {
+		handle_put_object(HANDLE_CTL, text);
+		goto out;
+	}
+	fi->direct_io = 1;	/* sizes are 0: only READ knows the end */
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		handle_put_object(HANDLE_CTL, handle_del(HANDLE_CTL, fi->fh));
+	return;
+out:
+	reply_err(req, err);
+}
+
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs_cred cred = op_cred(req);
+	struct open_file *file;
+	struct inode *inode;
+	int err;
+
+	if (is_ctl_nodeid(ino)) {
+		open_ctl(req, ino, fi);
+		return;
+	}
+	inode = op_inode(req, ino, 0);
+	if (!inode)
+		return;
+	err = fs_open(inode, &cred, backing_flags(fi->flags), &file);
+	iput(inode);
+	if (err)
+		goto out;
+	err = handle_add(HANDLE_FILE, file, &fi->fh);
+	if (err)
+		goto out_release;
+	fill_open(fi);
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		fs_release(handle_del(HANDLE_FILE, fi->fh));
+	return;
+
+out_release:
+	fs_release(file);
+out:
+	reply_err(req, err);
+}
+
+/* The reply to a create: @file and what the kernel is to know of its inode. */
+static int reply_create(fuse_req_t req, struct open_file *file,
+			struct fuse_file_info *fi)
+{
+	struct fuse_entry_param e;
+	int err;
+
+	err = handle_add(HANDLE_FILE, file, &fi->fh);
+	if (err)
+		return err;
+	err = fill_entry(file->inode, &e);
+	if (err) {
+		handle_del(HANDLE_FILE, fi->fh);
+		return err;
+	}
+	fill_open(fi);
+	if (fuse_reply_create(req, &e, fi) == -ENOENT) {
+		inode_forget(e.ino, 1);
+		fs_release(handle_del(HANDLE_FILE, fi->fh));
+	}
+	return 0;
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+	       struct fuse_file_info *fi)
+{
+	struct fs_cred cred = op_cred(req);
+	struct inode *dir = op_dir(req, parent, name), *inode;
+	struct open_file *file;
+	int err;
+
+	if (!dir)
+		return;
+	err = fs_create(dir, name, &cred, mode, backing_flags(fi->flags),
+			&inode, &file);
+	iput(dir);
+	if (err) {
+		reply_err(req, err);
+		return;
+	}
+	err = reply_create(req, file, fi);
+	if (err) {
+		fs_release(file);
+		reply_err(req, err);
+	}
+	iput(inode);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	enum handle_kind kind = is_ctl_nodeid(ino) ? HANDLE_CTL : HANDLE_FILE;
+	void *obj = handle_del(kind, fi->fh);
+
+	if (obj)
+		handle_put_object(kind, obj);
+	reply_err(req, obj ? 0 : -EBADF);
+}
+
+/* ---- data ---- */
+
+static void read_ctl(fuse_req_t req, size_t len, off_t pos, uint64_t fh)
+{
+	struct ctl_text *text = handle_get(HANDLE_CTL, fh);
+
+	if (!text) {
+		reply_err(req, -EBADF);
+		return;
+	}
+	if ((size_t)pos >= text->len)
+		len = 0;
+	else
+		len = min(len, text->len - (size_t)pos);
+	fuse_reply_buf(req, len ? text->text + pos : NULL, len);
+}
+
+/*
+ * Pages for all of [@pos, @pos + @len) that lies before EOF; *@nrp of them are
+ * the caller's to put, on failure too. Return: bytes, or -errno (I1).
+ */
+static ssize_t read_pages(struct open_file *file, loff_t pos, size_t len,
+			  struct page **pages, unsigned int *nrp)
+{
+	size_t got = 0, bytes;
+	int nr;
+
+	*nrp = 0;
+	while (got < len) {
+		bytes = 0;
+		nr = fs_read_pages(file, pos + (loff_t)got, len - got,
+				   pages + *nrp, FUSE_MAX_READ_PAGES - *nrp,
+				   &bytes);
+		if (nr < 0)
+			return nr;
+		*nrp += (unsigned int)nr;
+		got += bytes;
+		/* Within a page: the file ended there when we looked. */
+		if (!bytes || !IS_ALIGNED(pos + (loff_t)got, PAGE_SIZE))
+			break;
+	}
+	return (ssize_t)got;
+}
+
+/* Where the @len bytes from @pos on lie. Return: number of pieces. */
+static int pages_to_iov(struct page **pages, loff_t pos, size_t len,
+			struct iovec *iov)
+{
+	size_t in_page = (size_t)pos & ~PAGE_MASK, n;
+	int nr = 0;
+	char *p;
+
+	for (; len; len -= n, pages++, in_page = 0) {
+		p = (char *)page_address(*pages) + in_page;
+		n = min(len, PAGE_SIZE - in_page);
+		if (nr && (char *)iov[nr - 1].iov_base + iov[nr - 1].iov_len == p)
+			iov[nr - 1].iov_len += n;
+		else
+			iov[nr++] = (struct iovec){ .iov_base = p, .iov_len = n };
+	}
+	return nr;
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t pos,
+	     struct fuse_file_info *fi)
+{
+	struct page *pages[FUSE_MAX_READ_PAGES];
+	struct iovec iov[FUSE_MAX_READ_PAGES];
+	struct open_file *file;
+	unsigned int nr = 0;
+	ssize_t got;
+
+	if (is_ctl_nodeid(ino)) {
+		read_ctl(req, len, pos, fi->fh);
+		return;
+	}
+	file = op_file(req, ino, fi->fh);
+	if (!file)
+		return;
+	/* More than was agreed at INIT would look like EOF if it were cut. */
+	got = len > MAX_RUN_PAGES * PAGE_SIZE ? -EINVAL :
+		read_pages(file, pos, len, pages, &nr);
+	if (got < 0)
+		reply_err(req, (int)got);
+	else
+		fuse_reply_iov(req, iov, pages_to_iov(pages, pos, got, iov));
+	put_pages(pages, nr);
+}
+
+/* (A) see fuse_take_lost() */
+static atomic_ulong lost_bytes;
+static atomic_int lost_err;
+
+unsigned long fuse_take_lost(int *errp)
+{
+	*errp = atomic_exchange(&lost_err, 0);
+	return atomic_exchange(&lost_bytes, 0);
+}
+
+static void note_lost(size_t bytes, int err)
+{
+	atomic_store(&lost_err, err);
+	atomic_fetch_add(&lost_bytes, bytes);
+}
+
+void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
+	      off_t pos, struct fuse_file_info *fi)
+{
+	struct fs_cred cred = op_cred(req);
+	struct open_file *file = op_file(req, ino, fi->fh);
+	ssize_t written;
+
+	if (!file)
+		return;
+	/* I3: and its position is meant, on a handle with O_APPEND too. */
+	written = fs_write(file, fi->writepage ? NULL : &cred, pos, buf, len);
+	if (written < 0 && fi->writepage)
+		note_lost(len, (int)written);
+	if (written < 0)
+		reply_err(req, (int)written);
+	else
+		fuse_reply_write(req, (size_t)written);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct open_file *file;
+
+	if (is_ctl_nodeid(ino)) {
+		reply_err(req, 0);
+		return;
+	}
+	file = op_file(req, ino, fi->fh);
+	if (file)
+		reply_err(req, fs_flush(file));
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
+	      struct fuse_file_info *fi)
+{
+	struct open_file *file;
+
+	if (is_ctl_nodeid(ino)) {
+		reply_err(req, 0);
+		return;
+	}
+	file = op_file(req, ino, fi->fh);
+	if (file)
+		reply_err(req, fs_fsync(file->inode, file, datasync));
+}
+
+/* ---- space ---- */
+
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t pos,
+		  off_t len, struct fuse_file_info *fi)
+{
+	struct fs_cred cred = op_cred(req);
+	struct open_file *file = op_file(req, ino, fi->fh);
+
+	if (file)
+		reply_err(req, fs_fallocate(file, &cred, mode, pos, len));
+}
+
+/*
+ * Only SEEK_DATA and SEEK_HOLE come here. With cache=writeback the kernel asks
+ * without handing its dirty pages in first, so what we call a hole may have
+ * data by now, and a copying program would lose it. "No such request" makes
+ * the kernel treat files as all data, which is always right.
+ */
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t pos, int whence,
+	      struct fuse_file_info *fi)
+{
+	struct open_file *file = op_file(req, ino, fi->fh);
+	loff_t found;
+
+	if (!file)
+		return;
+	found = sb.opts.cache == FS_CACHE_WRITEBACK ? -ENOSYS :
+		fs_lseek(file, pos, whence);
+	if (found < 0)
+		reply_err(req, (int)found);
+	else
+		fuse_reply_lseek(req, found);
+}
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t pos_in,
+			struct fuse_file_info *fi_in, fuse_ino_t ino_out,
+			off_t pos_out, struct fuse_file_info *fi_out,
+			size_t len, int flags)
+{
+	struct fs_cred cred = op_cred(req);
+	struct open_file *in, *out;
+	ssize_t copied;
+
+	in = op_file(req, ino_in, fi_in->fh);
+	if (!in)
+		return;
+	out = op_file(req, ino_out, fi_out->fh);
+	if (!out)
+		return;
+	copied = flags ? -EINVAL :
+		fs_copy_file_range(in, pos_in, out, pos_out, &cred, len);
+	if (copied < 0)
+		reply_err(req, (int)copied);
+	else
+		fuse_reply_write(req, (size_t)copied);
+}
