@@ -45,6 +45,19 @@ check "a branch, a change, a merge" sh -c "
 	git merge -q -m merged b && git gc -q && git fsck"
 check "make on the mount" make -C "$MNT/clone" prog
 check "the program runs" sh -c "'$MNT/clone/prog' | grep -q 'built here'"
+# pagefs itself: unpacked, configured and compiled on the mount.
+build_self() {
+	mkdir "$MNT/self" &&
+	tar -C "$TOP_SRCDIR" -cf - --exclude=.git --exclude=build --exclude='_*' \
+		--exclude=config.status --exclude='*.o' . | tar -C "$MNT/self" -xf - &&
+	mkdir "$MNT/self/o" && cd "$MNT/self/o" &&
+	../configure -q && make -s pagefsd && ./pagefsd --version
+}
+
+if [ -x "${TOP_SRCDIR:-}/configure" ]; then
+	check "pagefs is built on the mount" build_self
+	cd / || exit 1
+fi
 check "tar out of the mount" tar -C "$MNT/clone" -cf "$T/a.tar" .
 check "and into it" sh -c "mkdir '$MNT/untar' && tar -C '$MNT/untar' -xf '$T/a.tar'"
 sums "$MNT" >"$T/sums.mnt"
