@@ -45,7 +45,7 @@ for mode in delete wal truncate; do
 	check "its integrity check" sqlite_ok "$MNT/$mode.db"
 done
 check "a rerun with another connection reading" sh -c "
-	sqlite3 '$MNT/wal.db' 'SELECT sum(length(v)) FROM t' & 
+	sqlite3 '$MNT/wal.db' 'SELECT sum(length(v)) FROM t' &
 	sqlite3 '$MNT/wal.db' 'UPDATE t SET n=n+1'; wait"
 check "its integrity check" sqlite_ok "$MNT/wal.db"
 
