@@ -20,12 +20,13 @@
  *
  * While requests come at more than 1,000 a second, root's daemon also keeps
  * the CPUs from deep sleep through /dev/cpu_dma_latency: what still has to wake
- * an idle CPU (the caller, when the answer is there) then costs a third. The
+ * an idle CPU (the caller, when the answer is there) then costs less. The
  * kernel forgets that wish when the descriptor is closed, however we die.
  *
- * Measured with bench/run (4k writes through the mount, cold stat, rename, one
- * thread): 51k, 12k, 16k requests a second as the kernel places them, 130k,
- * 90k, 41k with both. Spinning on the device is worse than either.
+ * Measured with bench/run, one thread, this file's choices off and on (two runs
+ * each, medians): 4k writes through the mount 33-46k and 82-84k requests a
+ * second, cold stat 60k and 113k, rename 17-18k and 35k, create 12k and 25k.
+ * What each of the two halves is good for was not measured apart.
  *
  * P1. reader is 0 or the id of the one worker that may be in read() by right,
  *     and whether it is serving instead, in one word: only its owner turns
