@@ -12,6 +12,9 @@
  *     file is cut, and a later one sees the new size.
  * I2. The backing file is referenced per run: it may be closed, or replaced by
  *     a writable one, between two runs of one file.
+ * I3. PG_kcached says what the kernel may have a copy of, but goes with the
+ *     page. So what is read in of an inode the kernel was given copies of has
+ *     it from the start.
  *
  * Locks:  none here, but opening the backing file takes what is inside
  *         LOCK_INVALIDATE and a page lock.
@@ -20,6 +23,13 @@
 #include <fcntl.h>
 
 #include "internal.h"
+
+/* Context: pages locked. */
+static void set_kcached(struct page **pages, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		page_set(pages[i], PG_kcached);
+}
 
 static void pagefs_readpages(struct address_space *mapping, struct page **pages,
 			     unsigned int nr, enum read_mode mode)
@@ -31,6 +41,8 @@ static void pagefs_readpages(struct address_space *mapping, struct page **pages,
 			end_page_read(pages[i], PTR_ERR(file));
 		return;
 	}
+	if (unlikely(atomic_load(&I(mapping)->i_kcopies)))
+		set_kcached(pages, nr);				/* I3 */
 	backing_rw(BACKING_READ, file, pages, nr, nr * PAGE_SIZE,
 		   mode == READ_AHEAD);
 	put_backing_file(file);
@@ -62,7 +74,6 @@ static void pagefs_writepages(struct address_space *mapping,
 	unsigned int keep = DIV_ROUND_UP(bytes, PAGE_SIZE);
 	struct backing_file *file;
 
-	(void)wbc;
 	/* Truncated since they were dirtied: whoever did it waits for them. */
 	end_pages_writeback(pages + keep, nr - keep, 0);
 	if (!keep)
@@ -72,7 +83,13 @@ static void pagefs_writepages(struct address_space *mapping,
 		end_pages_writeback(pages, keep, PTR_ERR(file));
 		return;
 	}
-	backing_rw(BACKING_WRITE, file, pages, keep, bytes, false);
+	if (unlikely(inode_is_tracked(I(mapping))))
+		inode_keep_mtime(I(mapping));
+	/* Nobody will wait for a pass that is not for integrity and yet of a
+	 * file's own: msync(MS_ASYNC). */
+	backing_rw(BACKING_WRITE, file, pages, keep, bytes,
+		   wbc->sync_mode == WB_SYNC_NONE &&
+		   wbc->reason == WB_REASON_SYNC);
 	put_backing_file(file);
 }
 
@@ -80,6 +97,7 @@ static int pagefs_write_inode(struct address_space *mapping,
 			      struct writeback_control *wbc)
 {
 	(void)wbc;
+	inode_tell_times(I(mapping));
 	return inode_store_times(I(mapping));
 }
 

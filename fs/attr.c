@@ -189,7 +189,16 @@ int fs_getattr(struct inode *inode, struct stat *st)
 
 /* ---- times ---- */
 
-/* Marks times as ours. Return: true if a flusher has to be told. */
+/* Context: i_lock. Marks mtime as ours. Return: true if a flusher has to be
+ * told. */
+static bool __own_mtime(struct inode *inode)
+{
+	bool news = !(inode->i_state & I_MTIME);
+
+	inode->i_state |= I_MTIME;
+	return news;
+}
+
 static bool set_times(struct inode *inode, const struct timespec *mtime,
 		      const struct timespec *ctime)
 {
@@ -198,8 +207,7 @@ static bool set_times(struct inode *inode, const struct timespec *mtime,
 	mutex_lock(&inode->i_lock);
 	inode->i_mtime = *mtime;
 	inode->i_ctime = *ctime;
-	news = !(inode->i_state & I_MTIME);
-	inode->i_state |= I_MTIME;
+	news = __own_mtime(inode);
 	mutex_unlock(&inode->i_lock);
 	return news;
 }
@@ -220,6 +228,84 @@ void inode_touch_ctime(struct inode *inode)
 	inode->i_ctime = now;
 	mutex_unlock(&inode->i_lock);
 }
+
+/* ---- times of what clients store ---- */
+
+/* Context: i_lock. Has the last touch, in this tick, done all there is to do? */
+static bool __is_touched(const struct inode *inode, const struct timespec *now)
+{
+	const uint32_t done = I_MTIME | I_BLOCKS;
+
+	return (inode->i_state & done) == done &&
+		timespec_equal(&inode->i_mtime, now);
+}
+
+void inode_touch_mapped(struct inode *inode)
+{
+	struct timespec now = now_coarse();
+	bool news = false;
+
+	mutex_lock(&inode->i_lock);
+	if (!__is_touched(inode, &now)) {
+		inode->i_mtime = inode->i_ctime = now;
+		inode->i_state |= I_BLOCKS;
+		inode->i_news++;
+		news = __own_mtime(inode);
+	}
+	mutex_unlock(&inode->i_lock);
+	if (news)
+		mark_mapping_dirty_meta(&inode->i_data);	/* I2 */
+}
+
+/*
+ * inode_touch_mapped() comes before the page is dirty, so a flusher may have
+ * stored the times in between, and have found nothing left to write.
+ */
+void inode_keep_mtime(struct inode *inode)
+{
+	bool news;
+
+	mutex_lock(&inode->i_lock);
+	inode->i_state |= I_BLOCKS;
+	news = __own_mtime(inode);
+	mutex_unlock(&inode->i_lock);
+	if (news)
+		mark_mapping_dirty_meta(&inode->i_data);	/* I2 */
+}
+
+void inode_tell_times(struct inode *inode)
+{
+	bool due;
+
+	mutex_lock(&inode->i_lock);
+	due = inode->i_news != inode->i_news_sent;
+	inode->i_news_sent = inode->i_news;
+	mutex_unlock(&inode->i_lock);
+	if (due)
+		notify_inval_attr(inode->i_nodeid);
+}
+
+void inode_tell_times_wait(struct inode *inode)
+{
+	uint32_t news;
+	bool due;
+
+	mutex_lock(&inode->i_lock);
+	news = inode->i_news;
+	/* Not i_news_sent: what is queued may not be there yet. */
+	due = news != inode->i_news_told;
+	mutex_unlock(&inode->i_lock);
+	if (!due || notify_inval_attr_wait(inode->i_nodeid))
+		return;
+	mutex_lock(&inode->i_lock);
+	if ((int32_t)(news - inode->i_news_told) > 0)
+		inode->i_news_told = news;
+	if ((int32_t)(news - inode->i_news_sent) > 0)
+		inode->i_news_sent = news;
+	mutex_unlock(&inode->i_lock);
+}
+
+/* ---- bringing times to the store ---- */
 
 static int set_backing_times(struct inode *inode, const struct timespec ts[2])
 {

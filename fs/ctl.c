@@ -10,20 +10,59 @@
  * is opened, so a reader sees one moment however small its reads are. Sizes
  * are 0, as in /proc: programs read until the end.
  *
- * Nothing here changes after the start and nothing is locked: the *_show()
- * functions look after themselves.
+ * Nothing here changes after the start but the socket's path, under a lock of
+ * its own (a leaf): the *_show() functions look after themselves.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
 #include "mmzone.h"
+#include "pagefs_fs.h"
 #include "slab.h"
 #include "vmstat.h"
 
 /* The longest text, slabinfo's: 64 caches, some 150 bytes each; with room. */
 #define CTL_TEXT_MAX	(64 * SZ_1K)
+
+/* Bytes with the terminator: as sun_path. */
+#define SOCKET_PATH_SIZE	108
+
+/* Fields: (L) lock. */
+static struct {
+	struct mutex lock;
+	char path[SOCKET_PATH_SIZE];	/* (L) "": clients connect nowhere */
+} ctl_socket = { .lock = MUTEX_INITIALIZER(LOCK_LEAF) };
+
+void fs_set_socket(const char *path)
+{
+	size_t len = path ? strlen(path) : 0;
+
+	/* One that is cut off would be another's. */
+	if (len >= SOCKET_PATH_SIZE)
+		len = 0;
+	mutex_lock(&ctl_socket.lock);
+	memcpy(ctl_socket.path, path ? path : "", len);
+	ctl_socket.path[len] = '\0';
+	mutex_unlock(&ctl_socket.lock);
+}
+
+void ctl_get_socket(char *buf, size_t size)
+{
+	mutex_lock(&ctl_socket.lock);
+	snprintf(buf, size, "%s", ctl_socket.path);
+	mutex_unlock(&ctl_socket.lock);
+}
+
+static size_t socket_show(char *buf, size_t size)
+{
+	char path[SOCKET_PATH_SIZE];
+
+	ctl_get_socket(path, sizeof(path));
+	return *path ? (size_t)snprintf(buf, size, "%s\n", path) : 0;
+}
 
 static const struct ctl_file {
 	const char *name;
@@ -32,6 +71,7 @@ static const struct ctl_file {
 	{ "buddyinfo", buddyinfo_show },
 	{ "meminfo", meminfo_show },
 	{ "slabinfo", slabinfo_show },
+	{ "socket", socket_show },
 	{ "vmstat", vmstat_show },
 	{ "zoneinfo", zoneinfo_show },
 };

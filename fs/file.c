@@ -29,6 +29,7 @@
 
 #include "internal.h"
 #include "mmzone.h"
+#include "window.h"
 
 /*
  * Limit of a read-ahead window, pages: 2 MiB keep this disk busy (3.5 GB/s at
@@ -40,10 +41,42 @@
 
 /* ---- open and close ---- */
 
+unsigned int fs_ra_pages(void)
+{
+	return min_t(unsigned long, FS_RA_PAGES,
+		     totalram_frames() / FS_RA_SHARE);
+}
+
+/*
+ * Shall the kernel keep no copies for this open? A cached handle is coherent
+ * with clients' stores, at the price of an invalidation now and then; so while
+ * clients may write, new handles are better without. With cache=writeback a
+ * writer must be: the kernel would keep his bytes to itself. O_DIRECT asks for
+ * the same, and makes a file mappable that is open for writing.
+ * Context: i_lock.
+ */
+static bool __open_direct(const struct inode *inode, int flags)
+{
+	bool has_clients = inode->i_vm_file[false] || inode->i_vm_file[true];
+
+	if (sb.opts.cache == FS_CACHE_NONE)
+		return true;
+	if (sb.opts.cache == FS_CACHE_WRITEBACK &&
+	    (flags & O_ACCMODE) != O_RDONLY &&
+	    (has_clients || ((flags & O_DIRECT) && sb.direct_mmap)))
+		return true;
+	return sb.direct_mmap && mapping_writably_mapped(&inode->i_data);
+}
+
+/* Does the kernel gather, or pass on from copies of its own, what it writes? */
+static bool is_cached_writer(const struct open_file *file)
+{
+	return !file->direct && (file->flags & O_ACCMODE) != O_RDONLY;
+}
+
 static struct open_file *alloc_open_file(struct inode *inode, int flags)
 {
 	struct open_file *file = kzalloc(sizeof(*file), GFP_KERNEL);
-	unsigned long share = totalram_frames() / FS_RA_SHARE;
 
 	if (!file)
 		return NULL;
@@ -51,9 +84,12 @@ static struct open_file *alloc_open_file(struct inode *inode, int flags)
 	file->inode = inode;
 	file->flags = flags;
 	atomic_store(&file->wb_since, errseq_sample(&inode->i_data.wb_err));
-	file_ra_state_init(&file->ra, min_t(unsigned long, FS_RA_PAGES, share));
+	file_ra_state_init(&file->ra, fs_ra_pages());
 	mutex_lock(&inode->i_lock);
 	inode->i_opens++;
+	/* At once: fs/mmap.c looks at i_writers under the same lock. */
+	file->direct = __open_direct(inode, flags);
+	inode->i_writers += is_cached_writer(file);
 	mutex_unlock(&inode->i_lock);
 	return file;
 }
@@ -64,6 +100,7 @@ void fs_release(struct open_file *file)
 
 	mutex_lock(&inode->i_lock);
 	inode->i_opens--;
+	inode->i_writers -= is_cached_writer(file);
 	mutex_unlock(&inode->i_lock);
 	file_ra_state_destroy(&file->ra);
 	kfree(file);
@@ -85,7 +122,7 @@ int fs_open_created(struct inode *inode, int flags, struct open_file **filep)
  * the caller's rights; then the file is opened at the first I/O, and one that
  * is only opened and closed costs no descriptor.
  */
-static int may_open_backing(struct inode *inode, int flags)
+int inode_may_open(struct inode *inode, int flags)
 {
 	struct backing_file *bf;
 
@@ -117,7 +154,7 @@ int fs_open(struct inode *inode, const struct fs_cred *cred, int flags,
 	file = alloc_open_file(inode, flags);
 	if (!file)
 		return -ENOMEM;
-	err = may_open_backing(inode, flags);
+	err = inode_may_open(inode, flags);
 	if (!err && (flags & O_TRUNC))
 		err = open_truncate(inode, cred);
 	if (err) {
@@ -178,8 +215,23 @@ int fs_fsync(struct inode *inode, struct open_file *file, bool datasync)
 	err = sync_mapping(mapping, datasync);
 	/* What could be written goes to the device even if not all could. */
 	store_err = sync_backing(inode, datasync);
+	inode_tell_times(inode);
 	seen_err = errseq_check_and_advance(&mapping->wb_err,
 					    file ? &file->wb_since : &unseen);
+	if (seen_err)
+		return seen_err;
+	return err ? err : store_err;
+}
+
+int fs_sync_range(struct inode *inode, atomic_uint *since, loff_t pos,
+		  size_t len)
+{
+	struct address_space *mapping = &inode->i_data;
+	int err, store_err, seen_err;
+
+	err = filemap_write_and_wait_range(mapping, pos, pos + len - 1);
+	store_err = sync_backing(inode, true);
+	seen_err = errseq_check_and_advance(&mapping->wb_err, since);
 	if (seen_err)
 		return seen_err;
 	return err ? err : store_err;
@@ -188,17 +240,9 @@ int fs_fsync(struct inode *inode, struct open_file *file, bool datasync)
 /* O_SYNC and O_DSYNC: the bytes just written, and what it takes to find them. */
 static int sync_written(struct open_file *file, loff_t pos, size_t len)
 {
-	struct address_space *mapping = &file->inode->i_data;
-	int err, store_err, seen_err;
-
 	if ((file->flags & O_SYNC) == O_SYNC)
 		return fs_fsync(file->inode, file, false);
-	err = filemap_write_and_wait_range(mapping, pos, pos + len - 1);
-	store_err = sync_backing(file->inode, true);
-	seen_err = errseq_check_and_advance(&mapping->wb_err, &file->wb_since);
-	if (seen_err)
-		return seen_err;
-	return err ? err : store_err;
+	return fs_sync_range(file->inode, &file->wb_since, pos, len);
 }
 
 /* ---- write ---- */
@@ -252,7 +296,7 @@ static int write_checks(struct open_file *file, const struct fs_cred *cred,
 /* *@posp: in, where to write; out, where it was written. */
 static ssize_t write_locked(struct open_file *file, struct backing_file *bf,
 			    const struct fs_cred *cred, loff_t *posp,
-			    const void *buf, size_t len)
+			    const void *buf, size_t len, bool kcached)
 {
 	struct inode *inode = file->inode;
 	ssize_t ret;
@@ -262,7 +306,8 @@ static ssize_t write_locked(struct open_file *file, struct backing_file *bf,
 	if (!ret)
 		ret = write_prepare(inode, bf, cred, *posp, len);
 	if (!ret)
-		ret = generic_perform_write(&inode->i_data, *posp, buf, len);
+		ret = generic_perform_write(&inode->i_data, *posp, buf, len,
+					    kcached);
 	if (ret > 0)
 		inode_contents_changed(inode);
 	up_write(&inode->i_rwsem);
@@ -290,8 +335,8 @@ static ssize_t throttle_writer(struct open_file *file, loff_t pos,
 	return err ? err : written;
 }
 
-ssize_t fs_write(struct open_file *file, const struct fs_cred *cred, loff_t pos,
-		 const void *buf, size_t len)
+static ssize_t __fs_write(struct open_file *file, const struct fs_cred *cred,
+			  loff_t pos, const void *buf, size_t len, bool kcached)
 {
 	struct backing_file *bf;
 	ssize_t ret;
@@ -306,7 +351,7 @@ ssize_t fs_write(struct open_file *file, const struct fs_cred *cred, loff_t pos,
 	if (IS_ERR(bf))
 		return PTR_ERR(bf);
 	fs_settle_space(len);
-	ret = write_locked(file, bf, cred, &pos, buf, len);
+	ret = write_locked(file, bf, cred, &pos, buf, len, kcached);
 	put_backing_file(bf);
 	if (ret <= 0)
 		return ret;
@@ -318,6 +363,18 @@ ssize_t fs_write(struct open_file *file, const struct fs_cred *cred, loff_t pos,
 	return throttle_writer(file, pos, ret);
 }
 
+ssize_t fs_write(struct open_file *file, const struct fs_cred *cred, loff_t pos,
+		 const void *buf, size_t len)
+{
+	return __fs_write(file, cred, pos, buf, len, false);
+}
+
+ssize_t fs_write_kcached(struct open_file *file, const struct fs_cred *cred,
+			 loff_t pos, const void *buf, size_t len)
+{
+	return __fs_write(file, cred, pos, buf, len, true);
+}
+
 /* ---- truncate ---- */
 
 void inode_adopt_size(struct inode *inode, struct backing_file *bf)
@@ -326,7 +383,7 @@ void inode_adopt_size(struct inode *inode, struct backing_file *bf)
 	struct stat st;
 
 	if (!fstat(bf->fd, &st) && st.st_size > i_size_read(mapping))
-		i_size_write(mapping, st.st_size);
+		mapping_grow(mapping, st.st_size);
 }
 
 /*
@@ -360,7 +417,7 @@ static int truncate_up(struct inode *inode, struct backing_file *bf,
 {
 	if (ftruncate(bf->fd, size))
 		return -errno;
-	i_size_write(&inode->i_data, size);
+	mapping_grow(&inode->i_data, size);
 	return 0;
 }
 

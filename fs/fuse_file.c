@@ -7,22 +7,30 @@
  *      [ page ][ page ][ page ]      referenced pages of the cache, and their
  *        frame   frame   frame       frames are what the reply points at: no
  *           \______|______/          copy here; neighbours in the arena become
- *            iov  iov                one piece
+ *            iov  iov                one piece. For a page that clients have
+ *                                    in a window it is a frame with a copy
  *
  * I1. The kernel takes a READ shorter than it asked for as the end of the file
  *     and shows zeros from there on. So a reply is short only at EOF; when a
  *     page in the middle cannot be had the whole request fails, and the kernel
  *     asks again page by page.
- * I2. cache=writeback: sizes, times and O_APPEND are resolved by the kernel,
- *     which also reads through handles that were opened for writing only.
+ * I2. Where O_APPEND writes is resolved by the kernel, which knows the size: it
+ *     may send the pieces of one large write at once, each with its place. With
+ *     cache=writeback so are sizes and times, and it reads through handles
+ *     that were opened for writing only.
  * I3. Pages written on behalf of nobody (the kernel's writeback of mappings
  *     and of gathered writes) are passed on without credentials: set-id bits
  *     have been dealt with when the write was made.
+ * I4. The kernel keeps a copy of what it reads and writes without a lock owner:
+ *     that is its page cache at work, whatever the handle; its direct I/O has
+ *     one (Linux fs/fuse/file.c, fuse_send_read). Where clients may write, mm/
+ *     is told of each copy, so that it is dropped before the page changes.
  */
 #include <fcntl.h>
 #include <stdlib.h>
 
 #include "fuse_i.h"
+#include "window.h"
 
 /* The open file of a request, or NULL when the request has been answered. */
 static struct open_file *op_file(fuse_req_t req, fuse_ino_t ino, uint64_t fh)
@@ -46,24 +54,27 @@ static struct open_file *op_file(fuse_req_t req, fuse_ino_t ino, uint64_t fh)
  * makes O_SYNC and O_DSYNC true itself, with an FSYNC after each write; with
  * FOPEN_DIRECT_IO it leaves that to us (counted here, Linux 6.18).
  */
-static int backing_flags(int flags)
+static int backing_flags(int flags, bool direct)
 {
-	if (sb.opts.cache != FS_CACHE_NONE)
+	if (!direct)
 		flags &= ~(O_SYNC | O_DSYNC);
 	if (sb.opts.cache != FS_CACHE_WRITEBACK)
-		return flags;
+		return flags & ~O_APPEND;				/* I2 */
 	if ((flags & O_ACCMODE) == O_WRONLY)			/* I2 */
 		flags = (flags & ~O_ACCMODE) | O_RDWR;
 	return flags & ~O_APPEND;
 }
 
-/* What the kernel should do with the file. */
-static void fill_open(struct fuse_file_info *fi)
+/*
+ * What the kernel should do with the file, and we with its flags. Handles of
+ * both kinds of one inode get along: a direct one hands in what the kernel has
+ * dirty, and drops what it has cached, of the range it is about to use.
+ */
+static void fill_open(struct open_file *file, struct fuse_file_info *fi)
 {
-	if (sb.opts.cache == FS_CACHE_NONE)
-		fi->direct_io = 1;
-	else
-		fi->keep_cache = 1;
+	file->flags = backing_flags(fi->flags, file->direct);
+	fi->direct_io = file->direct;
+	fi->keep_cache = sb.opts.cache != FS_CACHE_NONE;
 	/* A reader's close has nothing to report: spare the request. */
 	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
 }
@@ -124,14 +135,14 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	inode = op_inode(req, ino, 0);
 	if (!inode)
 		return;
-	err = fs_open(inode, &cred, backing_flags(fi->flags), &file);
+	err = fs_open(inode, &cred, fi->flags, &file);
 	iput(inode);
 	if (err)
 		goto out;
+	fill_open(file, fi);
 	err = handle_add(HANDLE_FILE, file, &fi->fh);
 	if (err)
 		goto out_release;
-	fill_open(fi);
 	if (fuse_reply_open(req, fi) == -ENOENT)
 		fs_release(handle_del(HANDLE_FILE, fi->fh));
 	return;
@@ -149,6 +160,7 @@ static int reply_create(fuse_req_t req, struct open_file *file,
 	struct fuse_entry_param e;
 	int err;
 
+	fill_open(file, fi);
 	err = handle_add(HANDLE_FILE, file, &fi->fh);
 	if (err)
 		return err;
@@ -157,7 +169,6 @@ static int reply_create(fuse_req_t req, struct open_file *file,
 		handle_del(HANDLE_FILE, fi->fh);
 		return err;
 	}
-	fill_open(fi);
 	if (fuse_reply_create(req, &e, fi) == -ENOENT) {
 		inode_forget(e.ino, 1);
 		fs_release(handle_del(HANDLE_FILE, fi->fh));
@@ -175,8 +186,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 	if (!dir)
 		return;
-	err = fs_create(dir, name, &cred, mode, backing_flags(fi->flags),
-			&inode, &file);
+	err = fs_create(dir, name, &cred, mode, fi->flags, &inode, &file);
 	iput(dir);
 	if (err) {
 		reply_err(req, err);
@@ -244,16 +254,50 @@ static ssize_t read_pages(struct open_file *file, loff_t pos, size_t len,
 	return (ssize_t)got;
 }
 
+/* Will the kernel keep a copy of what it reads or writes (I4)? Then this is
+ * noted, so ask before the bytes are touched. */
+static bool note_kcached(struct open_file *file, const struct fuse_file_info *fi,
+			 loff_t pos, size_t len)
+{
+	if (fi->lock_owner || likely(!inode_is_tracked(file->inode)))
+		return false;
+	inode_note_copies(file->inode, pos, len);
+	return true;
+}
+
+static void release_frames(struct page **pages, unsigned int nr,
+			   const pfn_t *pfns)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		page_release_bytes(pages[i], pfns[i]);
+}
+
+/* Frames with the pages' bytes, for release_frames(). Return: 0 or -errno. */
+static int hold_frames(struct page **pages, unsigned int nr, bool kcached,
+		       pfn_t *pfns)
+{
+	int err;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		err = page_hold_bytes(pages[i], kcached, &pfns[i]);
+		if (unlikely(err)) {
+			release_frames(pages, i, pfns);
+			return err;
+		}
+	}
+	return 0;
+}
+
 /* Where the @len bytes from @pos on lie. Return: number of pieces. */
-static int pages_to_iov(struct page **pages, loff_t pos, size_t len,
-			struct iovec *iov)
+static int frames_to_iov(const pfn_t *pfns, loff_t pos, size_t len,
+			 struct iovec *iov)
 {
 	size_t in_page = (size_t)pos & ~PAGE_MASK, n;
 	int nr = 0;
 	char *p;
 
-	for (; len; len -= n, pages++, in_page = 0) {
-		p = (char *)page_address(*pages) + in_page;
+	for (; len; len -= n, pfns++, in_page = 0) {
+		p = (char *)pfn_to_virt(*pfns) + in_page;
 		n = min(len, PAGE_SIZE - in_page);
 		if (nr && (char *)iov[nr - 1].iov_base + iov[nr - 1].iov_len == p)
 			iov[nr - 1].iov_len += n;
@@ -263,11 +307,26 @@ static int pages_to_iov(struct page **pages, loff_t pos, size_t len,
 	return nr;
 }
 
+/* Replies with the @len bytes from @pos on, which lie in @nr @pages. */
+static void reply_pages(fuse_req_t req, struct page **pages, unsigned int nr,
+			loff_t pos, size_t len, bool kcached)
+{
+	struct iovec iov[FUSE_MAX_READ_PAGES];
+	pfn_t pfns[FUSE_MAX_READ_PAGES];
+	int err = hold_frames(pages, nr, kcached, pfns);
+
+	if (err) {
+		reply_err(req, err);
+		return;
+	}
+	fuse_reply_iov(req, iov, frames_to_iov(pfns, pos, len, iov));
+	release_frames(pages, nr, pfns);
+}
+
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t pos,
 	     struct fuse_file_info *fi)
 {
 	struct page *pages[FUSE_MAX_READ_PAGES];
-	struct iovec iov[FUSE_MAX_READ_PAGES];
 	struct open_file *file;
 	unsigned int nr = 0;
 	ssize_t got;
@@ -285,7 +344,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t pos,
 	if (got < 0)
 		reply_err(req, (int)got);
 	else
-		fuse_reply_iov(req, iov, pages_to_iov(pages, pos, got, iov));
+		reply_pages(req, pages, nr, pos, got,
+			    note_kcached(file, fi, pos, got));
 	put_pages(pages, nr);
 }
 
@@ -305,17 +365,67 @@ static void note_lost(size_t bytes, int err)
 	atomic_fetch_add(&lost_bytes, bytes);
 }
 
+/* May the kernel have a copy of some byte of the range? */
+static bool range_has_copies(struct address_space *mapping, loff_t pos,
+			     size_t len)
+{
+	pgoff_t index = pos >> PAGE_SHIFT, last = (pos + len - 1) >> PAGE_SHIFT;
+	struct page *page;
+	bool found = false;
+
+	for (; index <= last && !found; index++) {
+		page = find_get_page(mapping, index);
+		if (!page)
+			continue;
+		found = page_test(page, PG_kcached);
+		put_page(page);
+	}
+	return found;
+}
+
+/*
+ * A read may have overtaken the write and put the old bytes into the kernel's
+ * cache, from where the write itself had been dropped for a client's sake:
+ *
+ *	write(2), cached	client's first store	read(2), cached
+ *	copy in the cache
+ *				copy dropped
+ *							READ: old bytes, cached
+ *	WRITE: new bytes
+ *
+ * A direct write has no copy, and not all kernels drop, when it has ended,
+ * what reads have brought meanwhile. Both are rare, but would stay for good.
+ */
+static void drop_overtakers(struct open_file *file, bool kcached, loff_t pos,
+			    size_t len)
+{
+	struct inode *inode = file->inode;
+
+	if (likely(!atomic_load(&inode->i_kcopies)) ||
+	    !inode_has_writing_clients(inode))
+		return;
+	if (kcached || range_has_copies(&inode->i_data, pos, len))
+		notify_inval_inode(inode->i_nodeid, pos, (loff_t)len);
+}
+
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 	      off_t pos, struct fuse_file_info *fi)
 {
-	struct fs_cred cred = op_cred(req);
+	struct fs_cred cred = op_cred(req), *credp = &cred;
 	struct open_file *file = op_file(req, ino, fi->fh);
 	ssize_t written;
+	bool kcached;
 
 	if (!file)
 		return;
 	/* I3: and its position is meant, on a handle with O_APPEND too. */
-	written = fs_write(file, fi->writepage ? NULL : &cred, pos, buf, len);
+	if (fi->writepage)
+		credp = NULL;
+	kcached = note_kcached(file, fi, pos, len);
+	written = kcached ? fs_write_kcached(file, credp, pos, buf, len) :
+		fs_write(file, credp, pos, buf, len);
+	if (written > 0)
+		drop_overtakers(file, kcached, pos, written);
 	if (written < 0 && fi->writepage)
 		note_lost(len, (int)written);
 	if (written < 0)

@@ -38,17 +38,18 @@
  * HANDLE_KILLPRIV_V2	inode_kill_priv() takes set-id bits away; otherwise the
  *			kernel asks for security.capability before every write
  * INIT_EXT		there are flags2
- * DIRECT_IO_ALLOW_MMAP	cache=none: MAP_SHARED works (SQLite, LMDB)
+ * DIRECT_IO_ALLOW_MMAP	MAP_SHARED works (SQLite, LMDB) where the kernel does
+ *			not cache: with cache=none, and of files that clients
+ *			have mapped
  */
 static const struct init_flag {
 	uint64_t bit;
 	const char *name;
-	unsigned int modes;	/* 1 << enum fs_cache_mode, of those it is for */
 } init_flags[] = {
-	{ FUSE_PARALLEL_DIROPS, "parallel_dirops", ~0u },
-	{ FUSE_HANDLE_KILLPRIV_V2, "handle_killpriv_v2", ~0u },
-	{ FUSE_INIT_EXT, "init_ext", ~0u },
-	{ FUSE_DIRECT_IO_ALLOW_MMAP, "direct_io_allow_mmap", 1 << FS_CACHE_NONE },
+	{ FUSE_PARALLEL_DIROPS, "parallel_dirops" },
+	{ FUSE_HANDLE_KILLPRIV_V2, "handle_killpriv_v2" },
+	{ FUSE_INIT_EXT, "init_ext" },
+	{ FUSE_DIRECT_IO_ALLOW_MMAP, "direct_io_allow_mmap" },
 };
 
 /* (C) after INIT. */
@@ -66,7 +67,8 @@ static unsigned int wanted_caps(void)
 	unsigned int want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO |
 		FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS |
 		FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO |
-		FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA;
+		FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_EXPLICIT_INVAL_DATA |
+		FUSE_CAP_IOCTL_DIR;	/* else libfuse answers those itself */
 
 	if (sb.opts.cache == FS_CACHE_WRITEBACK)
 		want |= FUSE_CAP_WRITEBACK_CACHE;
@@ -127,8 +129,8 @@ static void complete_reply(struct fuse_init_out *out)
 	uint64_t flags = out->flags | (uint64_t)out->flags2 << 32;
 
 	for (size_t i = 0; i < ARRAY_SIZE(init_flags); i++)
-		if (init_flags[i].modes & (1u << sb.opts.cache))
-			flags |= init_flags[i].bit & kernel.offered;	/* I1 */
+		flags |= init_flags[i].bit & kernel.offered;	/* I1 */
+	sb.direct_mmap = flags & FUSE_DIRECT_IO_ALLOW_MMAP;
 	out->flags = (uint32_t)flags;
 	out->flags2 = (uint32_t)(flags >> 32);
 	/* libfuse makes reads as small as writes; ours need no buffer. */

@@ -30,6 +30,7 @@
 #include <linux/limits.h>
 
 #include "fuse_i.h"
+#include "pagefs_wire.h"
 
 void reply_err(fuse_req_t req, int err)
 {
@@ -339,6 +340,30 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 }
 
 /*
+ * The kernel has room for what the number of the request says it returns; it
+ * asks for directories too, from 7.18 on.
+ */
+static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
+		     struct fuse_file_info *fi, unsigned int flags,
+		     const void *in_buf, size_t in_size, size_t out_size)
+{
+	struct pagefs_ioc_info info = {
+		.version = PAGEFS_WIRE_VERSION,
+		.nodeid = ino,
+		.dev = sb.mnt_dev,
+	};
+
+	(void)arg, (void)fi, (void)flags, (void)in_buf, (void)in_size;
+	if (cmd != PAGEFS_IOC_INFO || is_ctl_nodeid(ino) ||
+	    out_size < sizeof(info)) {
+		reply_err(req, -ENOTTY);
+		return;
+	}
+	ctl_get_socket(info.socket, sizeof(info.socket));
+	fuse_reply_ioctl(req, 0, &info, sizeof(info));
+}
+
+/*
  * Asked only of mounts without default_permissions, which are root's own. Root
  * may do all but execute a file that nobody may execute.
  */
@@ -476,4 +501,5 @@ const struct fuse_lowlevel_ops pagefs_ops = {
 	.listxattr	 = op_listxattr,
 	.removexattr	 = op_removexattr,
 	.access		 = op_access,
+	.ioctl		 = op_ioctl,
 };

@@ -43,20 +43,14 @@
  * Locks:  place.lock, a leaf. The rest is atomics; counters are estimates.
  * Source: leader/followers, Schmidt et al. (2000).
  */
-#include <fcntl.h>
 #include <linux/fuse.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "blocking.h"
+#include "callers.h"
 #include "fuse_i.h"
 
-#define PLACE_WINDOW	32u	/* requests between decisions; by experiment */
-#define PLACE_SWITCHES	3u	/* thread changes in a window: several callers */
-#define PLACE_CALM	4u	/* calm windows before one reader is tried again */
 #define FOLLOW_EVERY	16u	/* requests between looks at the caller's CPU */
 #define TICK_MS		20u	/* while requests come; arbitrary */
 #define QUIET_TICKS	5u	/* of fewer requests, then CPUs may sleep again */
@@ -75,9 +69,7 @@ static struct {
 	atomic_int mode;		/* (A) enum place_mode */
 	atomic_uint reader;		/* (A) worker id + 1 | SERVING; P1 */
 	atomic_uint served;		/* (A) requests the readers have begun */
-	atomic_uint last_tid;		/* (A) who made the last request */
-	atomic_uint seen, switches;	/* (A) in this window */
-	atomic_uint calm;		/* (A) windows */
+	struct callers callers;		/* (A) */
 	atomic_uint total;		/* (A) requests, ever */
 	atomic_bool ticking;		/* (A) */
 	atomic_int target_cpu;		/* (A) */
@@ -85,20 +77,14 @@ static struct {
 	bool enabled;			/* (C) more than one CPU */
 	unsigned int tick_total, tick_served;	/* (M) at the last tick */
 	unsigned int quiet, idle;	/* (M) ticks */
-	int qos_fd;			/* (M) -1: not allowed */
-	bool qos_held;			/* (M) */
+	struct cpu_latency latency;	/* (M) */
 } place;
 
 /* This worker's id + 1; the CPU it is pinned to, or -1. */
 static __thread unsigned int my_id;
 static __thread int my_cpu = -1;
 
-/* Whose /proc/TID/stat this worker has open, if any. */
-static __thread struct {
-	uint32_t tid;
-	int fd;			/* or -1 */
-	unsigned int since;	/* requests since the last look */
-} followed;
+static __thread struct followed_caller followed;
 
 /* ---- the reader's duty ---- */
 
@@ -174,85 +160,30 @@ static void set_mode(enum place_mode mode)
 	place_kick();
 }
 
-/* ---- one caller or several ---- */
+/* ---- the callers ---- */
 
-static void decide(unsigned int switches)
-{
-	if (switches >= PLACE_SWITCHES) {
-		atomic_store(&place.calm, 0);
-		if (atomic_load(&place.mode) == PLACE_ONE)
-			set_mode(PLACE_ALL);
-	} else if (switches > 1) {
-		atomic_store(&place.calm, 0);
-	} else if (atomic_load(&place.mode) == PLACE_ALL &&
-		   atomic_fetch_add(&place.calm, 1) + 1 >= PLACE_CALM) {
-		set_mode(PLACE_ONE);
-	}
-}
-
-/* Racy among readers in PLACE_ALL; a window more or less decides nothing. */
 static void note_caller(uint32_t tid)
 {
-	const memory_order relaxed = memory_order_relaxed;
+	int mode = atomic_load(&place.mode);
 
-	if (atomic_exchange_explicit(&place.last_tid, tid, relaxed) != tid)
-		atomic_fetch_add_explicit(&place.switches, 1, relaxed);
-	if (atomic_fetch_add_explicit(&place.seen, 1, relaxed) + 1 < PLACE_WINDOW)
-		return;
-	atomic_store_explicit(&place.seen, 0, relaxed);
-	decide(atomic_exchange_explicit(&place.switches, 0, relaxed));
-}
-
-/* ---- the caller's CPU ---- */
-
-/* Field 39 of proc(5)'s stat; the name, field 2, may have blanks. -1: gone. */
-static int parse_cpu(char *stat)
-{
-	char *p = strrchr(stat, ')');
-
-	for (int field = 2; p && field < 39; field++) {
-		p = strchr(p, ' ');
-		if (p)
-			p++;
+	switch (callers_note(&place.callers, tid)) {
+	case CALLERS_ONE:
+		if (mode == PLACE_ALL)
+			set_mode(PLACE_ONE);
+		break;
+	case CALLERS_SEVERAL:
+		if (mode == PLACE_ONE)
+			set_mode(PLACE_ALL);
+		break;
+	default:
+		break;
 	}
-	return p ? atoi(p) : -1;
-}
-
-static void close_stat(void)
-{
-	if (followed.fd >= 0)
-		close(followed.fd);
-	followed.fd = -1;
-}
-
-static void open_stat(uint32_t tid)
-{
-	char path[32];
-
-	close_stat();
-	snprintf(path, sizeof(path), "/proc/%u/stat", tid);
-	followed.fd = open(path, O_RDONLY | O_CLOEXEC);
-	followed.tid = tid;
 }
 
 static void look_at_caller(uint32_t tid)
 {
-	char stat[512];
-	ssize_t len;
-	int cpu;
+	int cpu = caller_cpu(&followed, tid, FOLLOW_EVERY);
 
-	if (tid == followed.tid && ++followed.since < FOLLOW_EVERY)
-		return;
-	followed.since = 0;
-	if (tid != followed.tid || followed.fd < 0)
-		open_stat(tid);
-	len = pread(followed.fd, stat, sizeof(stat) - 1, 0);
-	if (len <= 0) {
-		close_stat();	/* gone, and the number may be another's soon */
-		return;
-	}
-	stat[len] = '\0';
-	cpu = parse_cpu(stat);
 	if (cpu >= 0)
 		atomic_store(&place.target_cpu, cpu);
 }
@@ -315,18 +246,6 @@ void place_received(uint32_t opcode, uint32_t tid)
 
 /* ---- the manager's part ---- */
 
-/* CPUs wake fast from now on, or as they like. */
-static void set_qos(bool hold)
-{
-	/* Microseconds; the second is the kernel's PM_QOS default, no wish. */
-	const int32_t us = hold ? 0 : 2000 * 1000 * 1000;
-
-	if (place.qos_fd < 0 || hold == place.qos_held)
-		return;
-	if (write(place.qos_fd, &us, sizeof(us)) == sizeof(us))
-		place.qos_held = hold;
-}
-
 /* P3 */
 static void check_reader(void)
 {
@@ -359,9 +278,9 @@ void place_tick(void)
 	place.quiet = came >= BUSY_REQUESTS ? 0 : place.quiet + 1;
 	place.idle = came ? 0 : place.idle + 1;
 	if (!place.quiet)
-		set_qos(true);
+		cpu_latency_hold(&place.latency, true);
 	else if (place.quiet >= QUIET_TICKS)
-		set_qos(false);
+		cpu_latency_hold(&place.latency, false);
 	check_reader();
 	if (place.idle >= IDLE_TICKS &&
 	    !(atomic_load(&place.reader) & SERVING))
@@ -379,8 +298,7 @@ void place_thread_begin(unsigned int id)
 {
 	my_id = id + 1;
 	my_cpu = -1;
-	followed.tid = 0;
-	followed.fd = -1;
+	followed = FOLLOWED_NOBODY;
 	thread_blocks = give_up_duty;
 }
 
@@ -388,7 +306,7 @@ void place_thread_end(void)
 {
 	thread_blocks = NULL;
 	give_up_duty();
-	close_stat();
+	followed_close(&followed);
 }
 
 void place_init(bool low_latency)
@@ -396,24 +314,18 @@ void place_init(bool low_latency)
 	memset(&place, 0, sizeof(place));
 	mutex_init(&place.lock, LOCK_LEAF);
 	BUG_ON(pthread_cond_init(&place.cond, NULL));
-	place.qos_fd = -1;
+	cpu_latency_init(&place.latency, false);
 	if (sched_getaffinity(0, sizeof(place.all_cpus), &place.all_cpus))
 		return;
 	place.enabled = CPU_COUNT(&place.all_cpus) > 1;
 	atomic_store(&place.mode, place.enabled ? PLACE_ONE : PLACE_ALL);
 	atomic_store(&place.target_cpu, -1);
-	if (place.enabled && low_latency)
-		place.qos_fd = open("/dev/cpu_dma_latency", O_WRONLY | O_CLOEXEC);
-	if (place.qos_fd >= 0) {
-		place.qos_held = true;	/* opening it is a wish for 0 */
-		set_qos(false);
-	}
+	cpu_latency_init(&place.latency, place.enabled && low_latency);
 }
 
 void place_exit(void)
 {
-	if (place.qos_fd >= 0)
-		close(place.qos_fd);
+	cpu_latency_exit(&place.latency);
 	pthread_cond_destroy(&place.cond);
 	mutex_destroy(&place.lock);
 }

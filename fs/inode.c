@@ -240,6 +240,7 @@ static void inode_free_rcu(struct rcu_head *head)
 
 void inode_destroy(struct inode *inode)
 {
+	BUG_ON(inode->i_vm_file[false] || inode->i_vm_file[true]);
 	address_space_destroy(&inode->i_data);
 	destroy_rwsem(&inode->i_rwsem);
 	mutex_destroy(&inode->i_lock);
@@ -310,11 +311,6 @@ struct inode *ilookup(dev_t dev, ino_t ino)
 	return inode;
 }
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
 /*
  * Has the backing file of this unused inode been changed behind our back?
  * Context: icache.lock.
@@ -326,7 +322,7 @@ static bool __is_outdated(struct inode *inode, const struct stat *st)
 	if (atomic_load(&inode->i_count) || !S_ISREG(inode->i_mode))
 		return false;
 	mutex_lock(&inode->i_lock);
-	differs = !same_time(&inode->i_mtime, &st->st_mtim) ||
+	differs = !timespec_equal(&inode->i_mtime, &st->st_mtim) ||
 		i_size_read(&inode->i_data) != st->st_size;
 	mutex_unlock(&inode->i_lock);
 	return differs && !inode_is_dirty(inode);

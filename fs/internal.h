@@ -5,7 +5,8 @@
  *   fuse_ops.c     FUSE requests <-> the fs_* functions below; replies
  *   fuse_init.c    what is agreed with the kernel at INIT
  *   fuse_loop.c    the worker threads that read requests
- *   notify.c       invalidations sent to the kernel, from a thread of their own
+ *   callers.c      threads that wait for us: how many, on which CPU
+ *   notify.c       invalidations sent to the kernel
  *   super.c        the mount as a whole: options, backing root, statfs, sync
  *   inode.c        inodes: get, put, forget; itable.c finds them
  *   evict.c        inodes go: evict, shrink
@@ -18,6 +19,7 @@
  *   dir.c          opendir, readdir
  *   xattr.c        extended attributes
  *   file.c         open, read, write, fsync; space.c: fallocate, lseek, copy
+ *   mmap.c         files that clients map
  *   aops.c         address_space_operations: pages <-> backing_rw()
  *   backing.c      io_uring, O_DIRECT, tails
  *   ctl.c          the .pagefs directory
@@ -62,6 +64,7 @@ struct fs_cred {
 };
 
 struct backing_file;
+struct vm_file;
 
 /* One name of an inode. Under (N). */
 struct alias {
@@ -111,6 +114,17 @@ struct inode {
 	 * have seen the last change. seen < mark: they are stale.
 	 */
 	uint32_t i_attr_tick, i_attr_seen, i_attr_mark;
+	/* What clients map it by, read-only and writable; or NULL. (L), and
+	 * i_rwsem for what was NULL to become something. */
+	struct vm_file *i_vm_file[2];
+	uint32_t i_writers;		/* (L) of the opens for writing, those the
+					 * kernel caches for */
+	/* (L) Changes of times by clients' stores: made, told to the kernel's
+	 * queue, told for sure. */
+	uint32_t i_news, i_news_sent, i_news_told;
+	atomic_uint i_tracked;		/* (A) enum track_state */
+	atomic_bool i_kcopies;		/* (A) the kernel may have copies of pages
+					 * that are not in the cache */
 	struct rcu_head i_rcu;		/* for the grace period */
 };
 
@@ -120,6 +134,21 @@ struct inode {
 #define I_BLOCKS	0x08	/* i_blocks is stale: written since */
 #define I_NOSEC		0x20	/* has no set-id bits and no capabilities */
 #define I_STORING	0x40	/* times are on their way to the backing file */
+
+/*
+ * Is it known of each page whether the kernel has a copy (PG_kcached)? That
+ * costs each read a page lock, so only from when clients may write to it.
+ */
+enum track_state {
+	TRACK_NOT,
+	TRACK_BEGUN,	/* from now on; older copies may be there still */
+	TRACK_DONE,
+};
+
+static inline bool inode_is_tracked(struct inode *inode)
+{
+	return atomic_load(&inode->i_tracked) != TRACK_NOT;
+}
 
 static inline struct inode *I(struct address_space *mapping)
 {
@@ -137,8 +166,22 @@ struct super_block {
 	bool is_root;			/* (C) may act for other users */
 	unsigned int max_io;		/* (C) bytes in one FUSE read or write */
 	struct timespec mount_time;	/* (C) */
+	dev_t mnt_dev;			/* (C) of the mount's files, once it
+					 * serves; 0: not known */
+	bool direct_mmap;		/* (C) after INIT: files opened without the
+					 * kernel's cache can be mapped there */
 };
 extern struct super_block sb;
+
+/* What a message to people is written to. */
+struct message {
+	char *buf;
+	size_t size;
+};
+
+/* One line, without its end. Return: @err, so that a check can end with it. */
+int complain(const struct message *msg, int err, const char *fmt, ...)
+	__printf(3, 4);
 
 /*
  * Opens and locks the backing directory, brings up inode table, I/O and root.
@@ -231,6 +274,11 @@ bool inode_wait_evictions(void);
 
 /* ---- attr.c ---- */
 
+static inline bool timespec_equal(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
 /* Attributes as programs should see them: sizes and times with what is only
  * in the cache. Return: 0 or -errno. */
 int fs_getattr(struct inode *inode, struct stat *st);
@@ -256,6 +304,17 @@ void inode_mark_stale(struct inode *inode);
 void inode_touch_mtime(struct inode *inode);
 /* Only ctime: names or modes have changed. */
 void inode_touch_ctime(struct inode *inode);
+/* A client is about to store to a page, and will not say so again. */
+void inode_touch_mapped(struct inode *inode);
+/* Pages that clients may have dirtied go to the store: mtime stays ours. */
+void inode_keep_mtime(struct inode *inode);
+/*
+ * The kernel shows times from a copy of its own, and clients have changed them
+ * behind it: it is told to ask again, soon or before this returns. The latter
+ * not by a thread that owes the kernel an answer.
+ */
+void inode_tell_times(struct inode *inode);
+void inode_tell_times_wait(struct inode *inode);
 /* Bring times the backing file lacks there. */
 int inode_store_times(struct inode *inode);
 /* A write by @cred takes set-id bits away. Called before the write. */
@@ -415,6 +474,8 @@ int fs_removexattr(struct inode *inode, const char *name);
 struct open_file {
 	struct inode *inode;		/* (C) referenced */
 	int flags;			/* (C) O_* */
+	bool direct;			/* (C) the kernel keeps no copies for it,
+					 * but those of its own mmaps */
 	atomic_uint wb_since;		/* (A) errseq sample */
 	struct file_ra_state ra;
 };
@@ -424,6 +485,10 @@ int fs_open(struct inode *inode, const struct fs_cred *cred, int flags,
 /* For fs_create(): a new file whose descriptor is already set. */
 int fs_open_created(struct inode *inode, int flags, struct open_file **filep);
 void fs_release(struct open_file *file);
+/* May the daemon's user open it so? As O_*. Return: 0 or -errno. */
+int inode_may_open(struct inode *inode, int flags);
+/* The limit of read-ahead of an open file, pages. */
+unsigned int fs_ra_pages(void);
 /* close(2): reports a pending writeback error, writes nothing. */
 int fs_flush(struct open_file *file);
 /* Pages of a read, for a reply without a copy; see filemap_get_pages(). */
@@ -435,8 +500,17 @@ int fs_read_pages(struct open_file *file, loff_t pos, size_t len,
  */
 ssize_t fs_write(struct open_file *file, const struct fs_cred *cred, loff_t pos,
 		 const void *buf, size_t len);
+/* The same of bytes the kernel keeps a copy of. */
+ssize_t fs_write_kcached(struct open_file *file, const struct fs_cred *cred,
+			 loff_t pos, const void *buf, size_t len);
 /* @file may be NULL (no open file: an inode's fsync). */
 int fs_fsync(struct inode *inode, struct open_file *file, bool datasync);
+/*
+ * Bytes [@pos, @pos + @len) and what it takes to find them, to the device.
+ * @since: whoever asks, as file->wb_since. Return: 0 or -errno.
+ */
+int fs_sync_range(struct inode *inode, atomic_uint *since, loff_t pos,
+		  size_t len);
 /* Bytes or blocks have changed now: times, and st_blocks has to be asked for. */
 void inode_contents_changed(struct inode *inode);
 /* The size changes: page cache, backing file, times. Takes i_rwsem itself. */
@@ -459,12 +533,34 @@ ssize_t fs_copy_file_range(struct open_file *in, loff_t pos_in,
 /*
  * Will the store have room for [@pos, @pos + @len) when it is written back?
  * Cheap while there is plenty; near full it allocates the range now.
- * Return: 0, -ENOSPC, -EDQUOT. Context: i_rwsem for writing.
+ * Return: 0, -ENOSPC, -EDQUOT. Context: i_rwsem for writing; or none of our
+ * locks, for a page that is in the cache: see fs/mmap.c.
  */
 int fs_reserve_space(struct inode *inode, loff_t pos, size_t len);
 /* Before that, without locks: if the store gets tight, write back what has
  * been dirtied without asking it. */
 void fs_settle_space(size_t len);
+
+/* ---- mmap.c ---- */
+
+/*
+ * What clients map @inode by, referenced: fs_map_fd() without the descriptor.
+ * Context: no locks, and not a thread that owes the kernel an answer.
+ * Return: 0, -EBUSY, -ENOMEM, or what opening the backing file met.
+ */
+int inode_get_vm_file(struct inode *inode, bool writable, struct vm_file **filep);
+/*
+ * The kernel is about to get a copy of what is in the range: before the bytes
+ * are taken or given. Context: any; of a tracked inode.
+ */
+void inode_note_copies(struct inode *inode, loff_t pos, size_t len);
+/* May clients have it mapped, now? With i_rwsem held: false stays false. */
+bool inode_has_clients(struct inode *inode);
+/* The same of those who may write. An estimate. */
+static inline bool inode_has_writing_clients(const struct inode *inode)
+{
+	return READ_ONCE(inode->i_vm_file[true]);
+}
 
 /* ---- aops.c ---- */
 
@@ -528,6 +624,8 @@ int ctl_lookup(uint64_t parent, const char *name, struct stat *st,
 int ctl_getattr(uint64_t nodeid, struct stat *st);
 /* The text of a file, as it is now: *@textp from malloc. Length or -errno. */
 ssize_t ctl_open(uint64_t nodeid, char **textp);
+/* What fs_set_socket() said; "": nowhere. */
+void ctl_get_socket(char *buf, size_t size);
 /* Entries of .pagefs, as fs_readdir(). */
 int ctl_readdir(uint64_t nodeid, off_t off, fs_emit_t emit, void *arg);
 
@@ -542,5 +640,15 @@ void notify_prune_inodes(unsigned long nr);
 /* The kernel's copy of bytes [@pos, @pos + @len) of the inode is stale;
  * @len 0: to the end. Returns at once. */
 void notify_inval_inode(uint64_t nodeid, loff_t pos, loff_t len);
+/*
+ * The same, and on return the kernel has dropped it. Dirty pages of programs
+ * that have mapped the file through the kernel come as WRITE requests first.
+ * Context: a thread that owes the kernel no answer; no lock but mmap_lock.
+ * Return: 0 (also when the session has ended) or -errno: they may be there.
+ */
+int notify_inval_inode_wait(uint64_t nodeid, loff_t pos, loff_t len);
+/* The same two for the kernel's copy of the attributes alone. */
+void notify_inval_attr(uint64_t nodeid);
+int notify_inval_attr_wait(uint64_t nodeid);
 
 #endif /* PAGEFS_FS_INTERNAL_H */

@@ -8,8 +8,8 @@
  *   fuse_serve_stop()   syncfs, umount, syncfs; workers leave
  *   fs_umount()         session, open handles, fs_exit()
  *
- * I1. The notify thread is gone before the session's descriptor is closed: it
- *     writes there.
+ * I1. The notify thread, and whoever notifies by himself, is gone before the
+ *     session's descriptor is closed: it is written to.
  * I2. The kernel's dirty pages come in while the workers serve. For that the
  *     mount is held open by the thread that syncs: umount then only takes the
  *     name away, and the file system dies when that thread lets go, after a
@@ -49,26 +49,8 @@ void (*fs_log)(int level, const char *fmt, ...) = log_nowhere;
 
 static struct fuse_session *session;
 static char *mountpoint;
-static dev_t mount_dev;		/* of the mount's files; 0 if not known */
 
 /* ---- messages ---- */
-
-struct message {
-	char *buf;
-	size_t size;
-};
-
-/* A line for people; returns @err, so that a check can end with it. */
-static __printf(3, 4) int fail(const struct message *msg, int err,
-			       const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(msg->buf, msg->size, fmt, ap);
-	va_end(ap);
-	return err;
-}
 
 /* What libfuse said last, while mounting: the reason of its failure. */
 static char fuse_said[256];
@@ -186,9 +168,9 @@ static int mount_session(const struct fs_mount_options *opts,
 	mounting = false;
 	fuse_said[strcspn(fuse_said, "\n")] = '\0';
 	if (err)
-		fail(msg, err, "%s: cannot mount%s%s%s", opts->mountpoint,
-		     fuse_said[0] ? ": " : "", fuse_said,
-		     err == -EPERM ? mount_hint(opts) : "");
+		complain(msg, err, "%s: cannot mount%s%s%s", opts->mountpoint,
+			 fuse_said[0] ? ": " : "", fuse_said,
+			 err == -EPERM ? mount_hint(opts) : "");
 	return err;
 }
 
@@ -217,7 +199,7 @@ int fs_mount(const struct fs_mount_options *opts, char *buf, size_t size)
 	fuse_set_log_func(fuse_log_line);
 	mountpoint = strdup(opts->mountpoint);
 	if (!mountpoint)
-		return fail(&msg, -ENOMEM, "out of memory");
+		return complain(&msg, -ENOMEM, "out of memory");
 	err = init_fs(opts, &msg);
 	if (err)
 		goto out_free;
@@ -265,8 +247,8 @@ static void tune_bdi(void)
 
 	if (geteuid() != 0)
 		return;
-	snprintf(bdi, sizeof(bdi), "/sys/class/bdi/%u:%u", major(mount_dev),
-		 minor(mount_dev));
+	snprintf(bdi, sizeof(bdi), "/sys/class/bdi/%u:%u", major(sb.mnt_dev),
+		 minor(sb.mnt_dev));
 	bdi_set(bdi, "strict_limit", 0);
 	bdi_set(bdi, "max_ratio", 100);
 	bdi_set(bdi, "read_ahead_kb",
@@ -296,8 +278,8 @@ int fuse_serve_start(void (*ended)(void *arg), void *arg)
 		notify_exit();
 		return err;
 	}
-	mount_dev = look_at_mountpoint();
-	if (mount_dev)
+	sb.mnt_dev = look_at_mountpoint();
+	if (sb.mnt_dev)
 		tune_bdi();
 	return 0;
 }
@@ -410,7 +392,7 @@ static void detach_dead_mount(void)
 {
 	struct statvfs st;	/* of this the kernel keeps no copy to show */
 
-	if (!mount_dev || look_at_mountpoint() != mount_dev)
+	if (!sb.mnt_dev || look_at_mountpoint() != sb.mnt_dev)
 		return;
 	if (!statvfs(mountpoint, &st) || errno != ENOTCONN)
 		return;

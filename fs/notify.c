@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * fs/notify.c - invalidations sent to the kernel, from a thread of their own
+ * fs/notify.c - invalidations sent to the kernel, most from a thread of their
+ *               own
  *
  *   notify_inval_inode() --> buckets[nodeid] : (nodeid, range) ...
  *                                 |  same nodeid: the ranges become one
@@ -9,16 +10,22 @@
  *                                 ^
  *   notify_prune_inodes() --> prune_wanted     kernel: drop these names
  *
+ *   notify_*_wait() -----> the caller itself --> kernel
+ *
  * The kernel takes locks to obey: of the page, whose READ may be waiting for
  * an answer of ours, or of the directory, in which somebody waits for a name.
  * A thread that owes the kernel an answer must therefore never notify (run:
- * it deadlocks beyond SIGKILL), nor one that holds a lock of ours.
+ * it deadlocks beyond SIGKILL), nor one that holds a lock that answers need.
+ * Who may, and has to know when it is done, does it himself: waking the thread
+ * and being woken would take longer than the deed.
  *
- * I1. No lock is held while libfuse's notify functions run.
+ * I1. No lock of this file is held while libfuse's notify functions run, and
+ *     of others only mmap_lock, which no request takes.
  * I2. An invalidation of data is never lost: stale bytes would be served as
  *     good ones. Entries fold by inode, so there are no more of them than
  *     inodes, and the C library's memory is there when the arena's is not.
  *     A wish to prune may be lost: it is repeated when memory stays short.
+ * I3. Nobody is inside libfuse's notify functions once notify_exit() returns.
  *
  * Locks: notify.lock, a leaf.
  */
@@ -35,7 +42,8 @@
 struct inval {
 	struct list_head list;
 	uint64_t nodeid;
-	loff_t start, end;	/* bytes; @end is not part of it */
+	loff_t start, end;	/* bytes; @end is not part of it. Nothing
+				 * between them: only the attributes */
 	bool from_malloc;
 };
 
@@ -43,12 +51,14 @@ struct inval {
 static struct {
 	struct mutex lock;
 	pthread_cond_t cond;
+	pthread_cond_t left;			/* nr_callers has become 0 */
 	pthread_t thread;			/* (C) */
 	struct fuse_session *se;		/* (C) */
 	struct list_head buckets[NR_BUCKETS];	/* (L) */
 	unsigned int nr_queued;			/* (L) */
 	unsigned int next_bucket;		/* (L) where the thread looks */
 	unsigned long prune_wanted;		/* (L) inodes */
+	unsigned int nr_callers;		/* (L) who notify themselves (I3) */
 	bool running;				/* (L) */
 } notify = { .lock = MUTEX_INITIALIZER(LOCK_LEAF) };
 
@@ -122,7 +132,7 @@ static struct inval *inval_queue(struct inval *new, uint64_t nodeid,
 	return NULL;
 }
 
-void notify_inval_inode(uint64_t nodeid, loff_t pos, loff_t len)
+static void queue_inval(uint64_t nodeid, loff_t start, loff_t end)
 {
 	struct inval *inval = inval_alloc();
 
@@ -131,10 +141,24 @@ void notify_inval_inode(uint64_t nodeid, loff_t pos, loff_t len)
 		       (unsigned long long)nodeid);
 	mutex_lock(&notify.lock);
 	if (notify.running)
-		inval = inval_queue(inval, nodeid, pos,
-				    len ? pos + len : LLONG_MAX);
+		inval = inval_queue(inval, nodeid, start, end);
 	mutex_unlock(&notify.lock);
 	inval_free(inval);
+}
+
+static loff_t range_end(loff_t pos, loff_t len)
+{
+	return len ? pos + len : LLONG_MAX;
+}
+
+void notify_inval_inode(uint64_t nodeid, loff_t pos, loff_t len)
+{
+	queue_inval(nodeid, pos, range_end(pos, len));
+}
+
+void notify_inval_attr(uint64_t nodeid)
+{
+	queue_inval(nodeid, LLONG_MAX, 0);	/* adds nothing to a range */
 }
 
 /* ---- telling ---- */
@@ -156,17 +180,67 @@ static struct inval *inval_take(void)
 	return inval;
 }
 
-/* -ENOENT: the kernel does not know the inode, and so has nothing of it. */
-static void inval_send(const struct inval *inval)
+/* Return: 0: the kernel has nothing of it any more; or -errno. */
+static int inval_send(uint64_t nodeid, loff_t start, loff_t end)
 {
-	loff_t len = inval->end == LLONG_MAX ? 0 : inval->end - inval->start;
+	loff_t len = end == LLONG_MAX ? 0 : end - start;
 	int err;
 
-	err = fuse_lowlevel_notify_inval_inode(notify.se, inval->nodeid,
-					       inval->start, len);
-	if (err && err != -ENOENT && !fuse_loop_ended())
-		fs_log(LOG_ERR, "nodeid %llu: invalidation refused: %s",
-		       (unsigned long long)inval->nodeid, strerror(-err));
+	if (start >= end) {
+		start = -1;		/* the kernel's word for: no data */
+		len = 0;
+	}
+	err = fuse_lowlevel_notify_inval_inode(notify.se, nodeid, start, len);
+	/* -ENOENT: it does not know the inode, and so has nothing of it. */
+	if (!err || err == -ENOENT || fuse_loop_ended())
+		return 0;
+	fs_log(LOG_ERR, "nodeid %llu: invalidation refused: %s",
+	       (unsigned long long)nodeid, strerror(-err));
+	return err;
+}
+
+static bool caller_enter(void)
+{
+	bool running;
+
+	mutex_lock(&notify.lock);
+	running = notify.running;
+	notify.nr_callers += running;
+	mutex_unlock(&notify.lock);
+	return running;
+}
+
+static void caller_leave(void)
+{
+	mutex_lock(&notify.lock);
+	if (!--notify.nr_callers)
+		pthread_cond_broadcast(&notify.left);
+	mutex_unlock(&notify.lock);
+}
+
+static int inval_now(uint64_t nodeid, loff_t start, loff_t end)
+{
+	int err;
+
+	lockdep_assert_none_from(LOCK_INVALIDATE);		/* I1 */
+	/* The kernel may wait for a READ, and that for I/O of ours. */
+	blk_flush_plug();
+	if (fuse_loop_ended() || !caller_enter())
+		return 0;
+	thread_will_block();
+	err = inval_send(nodeid, start, end);
+	caller_leave();
+	return err;
+}
+
+int notify_inval_inode_wait(uint64_t nodeid, loff_t pos, loff_t len)
+{
+	return inval_now(nodeid, pos, range_end(pos, len));
+}
+
+int notify_inval_attr_wait(uint64_t nodeid)
+{
+	return inval_now(nodeid, LLONG_MAX, 0);
 }
 
 static void prune_one(struct inode *inode)
@@ -211,7 +285,7 @@ static bool notify_step(void)
 		notify.prune_wanted = 0;
 	mutex_unlock(&notify.lock);				/* I1 */
 	if (inval)
-		inval_send(inval);
+		inval_send(inval->nodeid, inval->start, inval->end);
 	else
 		prune(nr);
 	inval_free(inval);
@@ -239,6 +313,7 @@ int notify_init(struct fuse_session *se)
 	for (unsigned int i = 0; i < NR_BUCKETS; i++)
 		INIT_LIST_HEAD(&notify.buckets[i]);
 	BUG_ON(pthread_cond_init(&notify.cond, NULL));
+	BUG_ON(pthread_cond_init(&notify.left, NULL));
 	notify.se = se;
 	notify.nr_queued = 0;
 	notify.prune_wanted = 0;
@@ -247,11 +322,12 @@ int notify_init(struct fuse_session *se)
 	if (err) {
 		notify.running = false;
 		pthread_cond_destroy(&notify.cond);
+		pthread_cond_destroy(&notify.left);
 	}
 	return err;
 }
 
-/* Context: the workers still serve, or the session has ended: the thread may
+/* Context: the workers still serve, or the session has ended: the threads may
  * be waiting for the kernel, which may be waiting for an answer. */
 void notify_exit(void)
 {
@@ -266,7 +342,12 @@ void notify_exit(void)
 	pthread_cond_signal(&notify.cond);
 	mutex_unlock(&notify.lock);
 	BUG_ON(pthread_join(notify.thread, NULL));
+	mutex_lock(&notify.lock);
+	while (notify.nr_callers)				/* I3 */
+		pthread_cond_wait(&notify.left, &notify.lock.m);
+	mutex_unlock(&notify.lock);
 	while ((inval = inval_take()))
 		inval_free(inval);
 	pthread_cond_destroy(&notify.cond);
+	pthread_cond_destroy(&notify.left);
 }

@@ -3,13 +3,16 @@
  * fs/space.c - where a file has blocks, and whether there are any left:
  *              fallocate, lseek, copy_file_range, room for what is dirty
  *
- *   fallocate punch/zero   write back range, drop its pages, then the store
+ *   fallocate punch/zero   write back range, drop its pages, then the store;
+ *                          of files that clients have mapped: write back, the
+ *                          store, drop or zero pages, the store again
  *   lseek DATA/HOLE        write back what follows, then ask the store
  *   copy_file_range        write back both ranges, drop the target's pages,
  *                          then the store copies (or shares blocks)
  *
  * I1. A page is not dropped while it is dirty: if the store then refuses, the
- *     file reads as before.
+ *     file reads as before. Clients' stores do not wait for us, so theirs are
+ *     dropped only when the store has agreed.
  * I2. A write the store has no room for fails at once, not at writeback: while
  *     there is plenty nothing is done; when it gets tight, what is dirty is
  *     written back once, and from then on each write allocates its blocks.
@@ -211,22 +214,98 @@ static int drop_cached_range(struct address_space *mapping, loff_t pos,
 	return 0;
 }
 
+/* Context: as drop_cached_range(). No client has the file mapped. */
+static int clear_range(struct inode *inode, struct backing_file *bf, int mode,
+		       loff_t pos, loff_t len)
+{
+	int err = drop_cached_range(&inode->i_data, pos, len);
+
+	return err ? err : backing_fallocate(bf, mode, pos, len);
+}
+
+/* The cached pages that [@pos, @end) begins and ends inside of, referenced. */
+static void get_edges(struct address_space *mapping, loff_t pos, loff_t end,
+		      struct page *edge[2])
+{
+	edge[0] = pos & ~PAGE_MASK ?
+		find_get_page(mapping, pos >> PAGE_SHIFT) : NULL;
+	edge[1] = end & ~PAGE_MASK ?
+		find_get_page(mapping, end >> PAGE_SHIFT) : NULL;
+}
+
+static void put_edges(struct page *edge[2])
+{
+	for (int i = 0; i < 2; i++)
+		if (edge[i])
+			put_page(edge[i]);
+}
+
+/*
+ * The same while clients store to pages of the range:
+ *
+ *	   pos|                                  |end
+ *	[ edge: | whole | whole | whole | whole | edge ]
+ *
+ *   1. write back: where the file ends in the range, a page dropped in 3 may be
+ *      what makes the store's file as long as ours
+ *   2. the store clears the range: if it refuses, nothing has happened
+ *   3. whole pages are dropped, of edge pages the inner part is zeroed
+ *   4. the store clears whole pages again: some may have been dirtied after 1,
+ *      and written after 2
+ *
+ * No page comes into the cache meanwhile, as we hold invalidate_lock. An edge
+ * that is not there is cleared by 2. One that is stays: were it written after
+ * 2 and then reclaimed, 3 would not find it. It is dirty after 3, and not the
+ * store's to clear in 4: what a client stores beside the range is kept.
+ * Context: as drop_cached_range().
+ */
+static int clear_shared_range(struct inode *inode, struct backing_file *bf,
+			      int mode, loff_t pos, loff_t len)
+{
+	struct address_space *mapping = &inode->i_data;
+	loff_t end = pos + len, first = ALIGN(pos, (loff_t)PAGE_SIZE);
+	loff_t last = ALIGN_DOWN(end, (loff_t)PAGE_SIZE);
+	struct page *edge[2];
+	int err;
+
+	get_edges(mapping, pos, end, edge);
+	err = filemap_write_and_wait_range(mapping, pos, end - 1);
+	if (err)
+		goto out;
+	err = backing_fallocate(bf, mode, pos, len);
+	if (err) {
+		/* Perhaps it has cleared some before it failed. */
+		if (err != -EOPNOTSUPP)
+			invalidate_mapping_pages(mapping, pos >> PAGE_SHIFT,
+						 (end - 1) >> PAGE_SHIFT);
+		goto out;
+	}
+	err = truncate_pagecache_range(mapping, pos, end - 1);
+	if (!err && first < last)
+		err = backing_fallocate(bf, mode | FALLOC_FL_KEEP_SIZE, first,
+					last - first);
+out:
+	put_edges(edge);
+	return err;
+}
+
 /* Context: i_rwsem for writing. */
 static int fallocate_locked(struct inode *inode, struct backing_file *bf,
 			    int mode, loff_t pos, loff_t len)
 {
 	struct address_space *mapping = &inode->i_data;
-	int err = 0;
+	int err;
 
 	down_write(&mapping->invalidate_lock);
-	if (mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
-		err = drop_cached_range(mapping, pos, len);
-	if (!err) {
+	if (!(mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)))
 		err = backing_fallocate(bf, mode, pos, len);
-		/* Grown as asked, or partly before ENOSPC. */
-		if (!(mode & FALLOC_FL_KEEP_SIZE))
-			inode_adopt_size(inode, bf);
-	}
+	else if (inode_has_clients(inode))
+		err = clear_shared_range(inode, bf, mode, pos, len);
+	else
+		err = clear_range(inode, bf, mode, pos, len);
+	/* Grown as asked, or partly before ENOSPC. */
+	if (!(mode & FALLOC_FL_KEEP_SIZE))
+		inode_adopt_size(inode, bf);
 	up_write(&mapping->invalidate_lock);
 	if (!err)
 		inode_contents_changed(inode);
@@ -391,6 +470,9 @@ static int copy_checks(struct copy *c)
 {
 	loff_t in_size = i_size_read(&c->in->i_data);
 
+	/* Its pages would be dropped, with what clients store beside them. */
+	if (inode_has_clients(c->out))
+		return -EOPNOTSUPP;
 	if (c->out_pos >= FS_MAX_BYTES)
 		return -EFBIG;
 	if (c->in_pos >= in_size)
@@ -416,7 +498,7 @@ static ssize_t copy_inodes(struct copy *c, const struct fs_cred *cred)
 			ret = copy_locked(c);
 	}
 	unlock_two_inodes(c->in, c->out);
-	/* The kernel then copies by reading and writing. */
+	/* Then, and at -EOPNOTSUPP, the kernel copies by reading and writing. */
 	return ret == -EXDEV || ret == -ENOSYS ? -EOPNOTSUPP : ret;
 }
 

@@ -27,18 +27,11 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "pagefs_fs.h"
 
 struct super_block sb = { .root_fd = -1 };
 
-/* What a message to people is written to. */
-struct message {
-	char *buf;
-	size_t size;
-};
-
-/* Return: @err, so that it can be returned. */
-static int __printf(3, 4) complain(struct message *msg, int err,
-				   const char *fmt, ...)
+int complain(const struct message *msg, int err, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -295,6 +288,8 @@ static void set_up(const struct fs_options *opts)
 	sb.opts = *opts;
 	sb.is_root = geteuid() == 0;
 	sb.max_io = choose_max_io(opts->memory);
+	sb.mnt_dev = 0;
+	sb.direct_mmap = false;
 	clock_gettime(CLOCK_REALTIME, &sb.mount_time);
 	init_rwsem(&sb.rename_lock, LOCK_RENAME);
 	umask(0);	/* the kernel has applied the caller's */
@@ -335,6 +330,11 @@ out:
 }
 
 /* ---- at work ---- */
+
+dev_t fs_mount_dev(void)
+{
+	return sb.mnt_dev;
+}
 
 int fs_statfs(struct statvfs *st)
 {

@@ -8,9 +8,13 @@
  * held ranks and aborts on an inversion, at the first run that takes the wrong
  * order rather than at the first that deadlocks.
  *
+ *   LOCK_CLIENT	daemon: changes of one client's mappings, in order
  *   LOCK_READDIR	fs: the position of an open directory
  *   LOCK_INODE		inode->i_rwsem: write, truncate; names in a directory
  *			(rwsem)
+ *   LOCK_MMAP		mm->mmap_lock: the VMAs of a client	(rwsem)
+ *   LOCK_KCOPY		fs: a client waits until the kernel has dropped its
+ *			copy of a page
  *   LOCK_INVALIDATE	mapping->invalidate_lock: fill, truncate (rwsem)
  *   (page lock)	PG_locked; several at once in index order. Not tracked:
  *			it is released by whoever completes the I/O
@@ -21,6 +25,10 @@
  *   LOCK_ICACHE	fs: inode table and inode LRU
  *   LOCK_ALIAS		inode->i_lock: its names, attributes, flags
  *   LOCK_FDCACHE	fs: which inode has a descriptor open
+ *   LOCK_WINDOW	window->lock: its size, which chunks are armed
+ *   LOCK_I_MMAP	window->i_mmap_lock: VMAs of a file	(rwsem)
+ *   LOCK_MMLIST	which mms there are
+ *   LOCK_PTL		mm->page_table_lock
  *   LOCK_WB_LIST	wb->list_lock: which mappings are dirty
  *   LOCK_TREE		mapping->tree_lock
  *   LOCK_LRUVEC	lruvec->lock
@@ -50,14 +58,21 @@
 #include "bug.h"
 
 enum lock_rank {
-	LOCK_READDIR = 1,
+	LOCK_CLIENT = 1,
+	LOCK_READDIR,
 	LOCK_INODE,
+	LOCK_MMAP,
+	LOCK_KCOPY,
 	LOCK_INVALIDATE,
 	LOCK_RENAME,
 	LOCK_SHRINKER,
 	LOCK_ICACHE,
 	LOCK_ALIAS,
 	LOCK_FDCACHE,
+	LOCK_WINDOW,
+	LOCK_I_MMAP,
+	LOCK_MMLIST,
+	LOCK_PTL,
 	LOCK_WB_LIST,
 	LOCK_TREE,
 	LOCK_LRUVEC,

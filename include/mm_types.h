@@ -46,6 +46,14 @@ struct address_space;
  *   lru	on an LRU list; cleared while isolated
  *   readahead	marker: a reader that comes here starts the next window
  *   workingset	was active when last reclaimed
+ *   window	its bytes are in its file's window (window.h). Changed under the
+ *		page lock and lruvec->lock
+ *   kcached	caches above us (the kernel's, of our mount) may have copies.
+ *		Set under the page lock
+ *   stream	came with sequential read-ahead: not worth keeping once used
+ *   mlocked	some VMA with VM_LOCKED had it: look before demoting
+ *   recheck	was written so soon after a client got the right to write that a
+ *		transfer into pinned memory may come later: to be written again
  */
 enum pageflags {
 	PG_locked,
@@ -60,6 +68,11 @@ enum pageflags {
 	PG_lru,
 	PG_readahead,
 	PG_workingset,
+	PG_window,
+	PG_kcached,
+	PG_stream,
+	PG_mlocked,
+	PG_recheck,
 	__NR_PAGEFLAGS,
 };
 
@@ -78,10 +91,14 @@ struct page {
 	struct address_space *mapping;	/* (P,T) NULL once out of the tree */
 	pgoff_t index;			/* (C) in pages */
 	struct list_head lru;		/* (L) */
-	pfn_t pfn;			/* (P) the frame of its bytes */
+	pfn_t pfn;			/* (P) the frame of its bytes; with PG_window
+					 * none, or a snapshot */
 	uint32_t dirtied_cs;		/* (T) when it was dirtied, in 10 ms since
 					 * mm_init; 0 when clean */
+	uint32_t granted_cs;		/* (P) when a client last got the right to
+					 * write; the same clock */
+	uint32_t unused;
 };
-_Static_assert(sizeof(struct page) <= 48, "page descriptors are 1.2% of memory");
+_Static_assert(sizeof(struct page) <= 56, "page descriptors are 1.4% of memory");
 
 #endif /* PAGEFS_MM_TYPES_H */

@@ -35,6 +35,7 @@ enum zone_watermarks {
 enum lru_list {
 	LRU_INACTIVE_FILE,
 	LRU_ACTIVE_FILE,
+	LRU_WINDOW,	/* in a client's reach; no access bits to read */
 	NR_LRU_LISTS,
 };
 

@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
 
 struct fs_mount_options {
 	const char *backing_dir;
@@ -40,5 +42,36 @@ void fuse_serve_stop(void);
 /* Write everything back and release all. Return: 0, or the error of data that
  * could not be written; *@lostp is how many bytes of it. */
 int fs_umount(unsigned long *lostp);
+
+/* ---- for clients that map files: fs/mmap.c ---- */
+
+struct vm_file;
+
+/**
+ * fs_map_fd - what a descriptor opened through this mount may be mapped as
+ * @fd: as it came from a client; stays the caller's
+ * @filep: receives a reference; f_writable follows the descriptor's mode.
+ *         One per (inode, mode): two descriptors of a file give the same
+ * Context: any thread but those that serve FUSE requests. Return: 0, or
+ *   -EBADF  not open for reading (O_PATH, O_WRONLY)
+ *   -EXDEV  not of this mount
+ *   -ENODEV not a regular file
+ *   -EBUSY  cache=writeback: it is open for writing, so that the kernel may
+ *           have the newest bytes; not by opens with O_DIRECT, or since it is
+ *           mapped
+ *   -ESTALE, -ENOTCONN  the mount is going
+ *   -ENOMEM, -EMFILE, or what opening the backing file met
+ */
+int fs_map_fd(int fd, struct vm_file **filep);
+/* do_msync()'s callback: bytes [@pos, @pos + @len) to the device; with @arg
+ * non-NULL just start writing. Return: 0 or -errno. */
+int fs_msync(struct vm_file *file, loff_t pos, size_t len, void *arg);
+/* nodeid of the file, for people and tests. */
+uint64_t fs_file_nodeid(const struct vm_file *file);
+/* Device number of the mount; 0 before fuse_serve_start(). */
+dev_t fs_mount_dev(void);
+/* Where clients connect: what PAGEFS_IOC_INFO and .pagefs/socket say. @path is
+ * copied; at most 107 bytes. NULL: nowhere. */
+void fs_set_socket(const char *path);
 
 #endif /* PAGEFS_FS_H */

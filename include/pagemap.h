@@ -23,6 +23,7 @@
 #include "errseq.h"
 
 struct backing_dev_info;
+struct window;
 struct writeback_control;
 
 /* The longest run of pages a_ops is handed at once: 1 MiB. */
@@ -96,6 +97,7 @@ struct address_space {
 	uint32_t dirtied_when;			/* (W) in 10 ms, when first dirtied */
 	struct list_head io_list;		/* (W) one of its device's b_* lists */
 	pgoff_t writeback_index;		/* only the holder of WB_SYNCING */
+	struct window *_Atomic window;		/* (A) set once: window.h */
 };
 
 #define WB_DIRTY	0x1	/* has something to write or in flight: on a list */
@@ -162,6 +164,13 @@ static inline void i_size_write(struct address_space *mapping, loff_t size)
 {
 	atomic_store_explicit(&mapping->i_size, size, memory_order_release);
 }
+
+/*
+ * The same for an owner that makes a file longer: what clients can reach
+ * follows, and they find zeros past the old end. Context: the owner's write
+ * lock.
+ */
+void mapping_grow(struct address_space *mapping, loff_t size);
 
 /* ---- pages ---- */
 
@@ -258,12 +267,13 @@ ssize_t generic_file_read(struct address_space *mapping,
  * A page wholly overwritten, past EOF or in cache is not read first. Extends
  * i_size after the bytes are in. Does not throttle: the caller calls
  * balance_dirty_pages_ratelimited() when it has dropped its locks.
+ * @kcached: the writer keeps a copy (the kernel, of a cached descriptor)
  * Context: the owner's write lock. Return: bytes written (short if memory or a
  *          read failed midway), or -ENOMEM, -EIO, ... when none were.
  * Source:  Linux mm/filemap.c.
  */
 ssize_t generic_perform_write(struct address_space *mapping, loff_t pos,
-			      const void *buf, size_t len);
+			      const void *buf, size_t len, bool kcached);
 
 /*
  * Reads one page that is in the cache, locked and not uptodate; returns with
@@ -298,6 +308,16 @@ void truncate_pagecache(struct address_space *mapping, loff_t newsize);
  */
 void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
 				loff_t lend);
+
+/**
+ * truncate_pagecache_range - bytes [@lstart, @lend] read as zeros from now on
+ * Whole pages are dropped, dirty or not; of the pages the ends fall into, those
+ * that are cached are zeroed there and become dirty, and so keep what clients
+ * store beside the range.
+ * Context: as truncate_pagecache(). Return: 0, or -EIO.
+ */
+int truncate_pagecache_range(struct address_space *mapping, loff_t lstart,
+			     loff_t lend);
 
 /* Drop clean, unused pages of the range; returns how many. Never waits. */
 unsigned long invalidate_mapping_pages(struct address_space *mapping,

@@ -43,6 +43,18 @@ enum vm_event_item {
 	BALANCE_PAUSED,		/* pauses of throttled writers */
 	BALANCE_PAUSED_MS,
 	INODE_SHRUNK,		/* inodes reclaimed */
+	PGFAULT,		/* faults of clients */
+	PGMAJFAULT,		/* of them, those that waited for the store */
+	PGSOFTFAULT,		/* that brought a demoted page back */
+	PGWPFAULT,		/* first writes to a page that could be read */
+	PGFAULT_ERROR,		/* that ended in SIGBUS or SIGSEGV */
+	PGFAULTAROUND,		/* pages mapped before anybody asked */
+	PGPROMOTE,		/* pages moved into windows */
+	PGDEMOTE,		/* and back to the arena */
+	PGDEMOTE_DROP,		/* dropped from windows, being streamed */
+	PGDEMOTE_FAIL,		/* could not go: busy, or a client in the way */
+	PGMKCLEAN,		/* pages write-protected in their clients */
+	WINDOW_FOREIGN,		/* window pages a client has planted or punched */
 	NR_VM_EVENT_ITEMS,
 };
 
@@ -50,6 +62,9 @@ enum vm_stat_item {
 	NR_FILE_PAGES,		/* in page caches */
 	NR_FILE_DIRTY,
 	NR_WRITEBACK,
+	NR_WINDOW_PAGES,	/* in windows, part of NR_FILE_PAGES */
+	NR_PAGETABLE,		/* frames of clients' page tables */
+	NR_BALLOON,		/* arena frames given back to the kernel */
 	NR_SLAB_RECLAIMABLE,	/* frames */
 	NR_SLAB_UNRECLAIMABLE,
 	NR_VM_STAT_ITEMS,

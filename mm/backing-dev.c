@@ -31,6 +31,7 @@
 #include <time.h>
 
 #include "page.h"
+#include "window_i.h"
 #include "swap.h"
 
 #define WB_TURN_PAGES	1024L	/* 4 MiB; Linux's MIN_WRITEBACK_PAGES */
@@ -173,7 +174,8 @@ static bool mapping_has_work(struct address_space *mapping)
 	mutex_lock(&mapping->tree_lock);
 	pages = mapping->nrdirty || mapping->nrwriteback;
 	mutex_unlock(&mapping->tree_lock);
-	return pages || (mapping->wb_state & WB_DIRTY_META);
+	return pages || (mapping->wb_state & WB_DIRTY_META) ||
+		window_wants_recheck(mapping);
 }
 
 /* Off its list. Context: list_lock; not SYNCING. */

@@ -11,8 +11,9 @@
  * I1. A page in the tree has the tree's reference, and page->mapping and
  *     page->index say where it is. Both change only with the page locked (or
  *     not yet published) and tree_lock held.
- * I2. In an uptodate page the bytes past i_size are zero, unless a client has
- *     it mapped. So a file can grow without touching its old last page.
+ * I2. In an uptodate page the bytes past i_size are zero, so that a file can
+ *     grow without touching its old last page; but for files that have a window,
+ *     where clients may store past the end: mapping_grow() clears that.
  * I3. i_size grows before the page that makes it grow is unlocked: a flusher,
  *     which locks the page first, never sees a dirty page wholly past i_size
  *     unless it was truncated.
@@ -31,6 +32,7 @@
 #include "rcu.h"
 #include "swap.h"
 #include "vmstat.h"
+#include "window_i.h"
 
 void address_space_init(struct address_space *mapping,
 			const struct address_space_operations *a_ops,
@@ -54,6 +56,8 @@ void address_space_destroy(struct address_space *mapping)
 	mutex_unlock(&mapping->tree_lock);
 	BUG_ON(!list_empty(&mapping->io_list));
 	BUG_ON(mapping->wb_state & WB_SYNCING);
+	BUG_ON(mapping_mapped(mapping));
+	window_destroy(mapping);
 	mutex_destroy(&mapping->tree_lock);
 	destroy_rwsem(&mapping->invalidate_lock);
 }
@@ -124,6 +128,7 @@ void __delete_from_page_cache(struct page *page)
 	lockdep_assert_held(&mapping->tree_lock);
 	VM_BUG_ON(!page_test(page, PG_locked));
 	BUG_ON(page_test(page, PG_dirty) || page_test(page, PG_writeback));
+	BUG_ON(PageWindow(page));
 	old = radix_tree_delete(&mapping->i_pages, page->index);
 	BUG_ON(old != page);
 	WRITE_ONCE(page->mapping, NULL);
@@ -295,10 +300,9 @@ static int filemap_update_page(struct address_space *mapping, struct page *page)
 	return err;
 }
 
-/* One uptodate, referenced page; @req pages are wanted from here on. */
-static struct page *filemap_get_page(struct address_space *mapping,
-				     struct file_ra_state *ra, pgoff_t index,
-				     unsigned long req)
+struct page *filemap_get_page(struct address_space *mapping,
+			      struct file_ra_state *ra, pgoff_t index,
+			      unsigned long req)
 {
 	struct page *page;
 	int err;
@@ -382,6 +386,19 @@ int filemap_get_pages(struct address_space *mapping, struct file_ra_state *ra,
 	return nr;
 }
 
+/* Bytes [@off, @off + @len) of a referenced page to @buf. 0 or -errno. */
+static int copy_from_page(struct page *page, size_t off, void *buf, size_t len)
+{
+	pfn_t pfn;
+	int err = page_hold_bytes(page, false, &pfn);
+
+	if (err)
+		return err;
+	memcpy(buf, (char *)pfn_to_virt(pfn) + off, len);
+	page_release_bytes(page, pfn);
+	return 0;
+}
+
 ssize_t generic_file_read(struct address_space *mapping,
 			  struct file_ra_state *ra, loff_t pos, void *buf,
 			  size_t len)
@@ -393,10 +410,11 @@ ssize_t generic_file_read(struct address_space *mapping,
 		size_t bytes, copied = 0;
 		int nr = filemap_get_pages(mapping, ra, pos + done, len - done,
 					   pages, ARRAY_SIZE(pages), &bytes);
+		int err = 0;
 
 		if (nr < 0)
 			return done ? (ssize_t)done : nr;
-		while (copied < bytes) {
+		while (copied < bytes && !err) {
 			size_t off = (pos + done + copied) & ~PAGE_MASK;
 			size_t n = min(PAGE_SIZE - off, bytes - copied);
 			/* the first page may start in its middle */
@@ -404,14 +422,17 @@ ssize_t generic_file_read(struct address_space *mapping,
 				pages[((pos + done + copied) >> PAGE_SHIFT) -
 				      ((pos + done) >> PAGE_SHIFT)];
 
-			memcpy((char *)buf + done + copied,
-			       (char *)page_address(page) + off, n);
-			copied += n;
+			err = copy_from_page(page, off,
+					     (char *)buf + done + copied, n);
+			if (!err)
+				copied += n;
 		}
 		put_pages(pages, nr);
+		done += copied;
+		if (err)
+			return done ? (ssize_t)done : err;
 		if (!bytes)
 			break;
-		done += bytes;
 	}
 	return done;
 }
@@ -441,6 +462,7 @@ static struct page *grab_cache_page(struct address_space *mapping, pgoff_t index
 	}
 }
 
+/* A page that is not uptodate is in no window. */
 static void zero_page_range(struct page *page, size_t from, size_t to)
 {
 	memset((char *)page_address(page) + from, 0, to - from);
@@ -478,14 +500,27 @@ static bool write_end(struct address_space *mapping, struct page *page,
 	if (!page_test(page, PG_uptodate))
 		page_set(page, PG_uptodate);
 	was_clean = set_page_dirty(page);
-	if (end > i_size_read(mapping))
+	if (end > i_size_read(mapping)) {
 		i_size_write(mapping, end);	/* before the unlock: I3 */
+		window_resize(mapping);
+	}
 	return was_clean;
+}
+
+/*
+ * The writer keeps a copy that no client's store may make stale: from now on a
+ * client has to ask. Context: page locked.
+ */
+static void page_is_copied(struct page *page)
+{
+	if (PageWindow(page))
+		page_mkclean(&page, 1);
+	page_set(page, PG_kcached);
 }
 
 /* Return: 0 or -errno. */
 static int write_one_page(struct address_space *mapping, loff_t pos,
-			  const void *buf, size_t len)
+			  const void *buf, size_t len, bool kcached)
 {
 	size_t off = pos & ~PAGE_MASK;
 	struct page *page;
@@ -500,10 +535,13 @@ static int write_one_page(struct address_space *mapping, loff_t pos,
 		if (!err) {
 			if (mapping->stable_writes)
 				wait_on_page_writeback(page);
-			memcpy((char *)page_address(page) + off, buf, len);
-			/* small appends to a dirty page are one access */
-			access = write_end(mapping, page, pos + len) || !off;
+			if (kcached)
+				page_is_copied(page);
+			err = page_write_bytes(page, off, buf, len);
 		}
+		/* small appends to a dirty page are one access */
+		if (!err)
+			access = write_end(mapping, page, pos + len) || !off;
 		unlock_page(page);
 		if (!err && access)
 			mark_page_accessed(page);
@@ -512,16 +550,30 @@ static int write_one_page(struct address_space *mapping, loff_t pos,
 	return err;
 }
 
+/*
+ * A write past the end: what clients have stored beyond it is not part of the
+ * file, and must not become so. i_size itself grows page by page (I3).
+ */
+static void clear_past_end(struct address_space *mapping, loff_t pos)
+{
+	loff_t size = i_size_read(mapping);
+
+	if (pos + 1 > size && (size & ~PAGE_MASK) &&
+	    atomic_load(&mapping->window))
+		mapping_grow(mapping, size);
+}
+
 ssize_t generic_perform_write(struct address_space *mapping, loff_t pos,
-			      const void *buf, size_t len)
+			      const void *buf, size_t len, bool kcached)
 {
 	size_t done = 0;
 
+	clear_past_end(mapping, pos);
 	while (done < len) {
 		size_t n = min(PAGE_SIZE - ((pos + done) & ~PAGE_MASK),
 			       len - done);
 		int err = write_one_page(mapping, pos + done,
-					 (const char *)buf + done, n);
+					 (const char *)buf + done, n, kcached);
 
 		if (err)
 			return done ? (ssize_t)done : err;

@@ -66,13 +66,20 @@ static __thread unsigned int held_depth;
 
 static const char *const rank_names[NR_LOCK_RANKS] = {
 	[0]			= "(no rank: never initialized?)",
+	[LOCK_CLIENT]		= "LOCK_CLIENT",
 	[LOCK_READDIR]		= "LOCK_READDIR",
 	[LOCK_INODE]		= "LOCK_INODE",
+	[LOCK_MMLIST]		= "LOCK_MMLIST",
+	[LOCK_MMAP]		= "LOCK_MMAP",
+	[LOCK_KCOPY]		= "LOCK_KCOPY",
 	[LOCK_INVALIDATE]	= "LOCK_INVALIDATE",
 	[LOCK_RENAME]		= "LOCK_RENAME",
 	[LOCK_ICACHE]		= "LOCK_ICACHE",
 	[LOCK_ALIAS]		= "LOCK_ALIAS",
 	[LOCK_FDCACHE]		= "LOCK_FDCACHE",
+	[LOCK_WINDOW]		= "LOCK_WINDOW",
+	[LOCK_I_MMAP]		= "LOCK_I_MMAP",
+	[LOCK_PTL]		= "LOCK_PTL",
 	[LOCK_WB_LIST]		= "LOCK_WB_LIST",
 	[LOCK_TREE]		= "LOCK_TREE",
 	[LOCK_LRUVEC]		= "LOCK_LRUVEC",
@@ -127,7 +134,7 @@ static void lockdep_check_order(const void *lock, enum lock_rank rank,
 /* @nested: 0, 1 from *_lock_nested(), 2 when a trylock has it already. */
 void lockdep_acquire(const void *lock, enum lock_rank rank, int nested)
 {
-	if (rank < LOCK_READDIR || rank >= NR_LOCK_RANKS)
+	if (rank < LOCK_CLIENT || rank >= NR_LOCK_RANKS)
 		lockdep_bug("taking", rank, NULL);
 	if (nested != 2)
 		lockdep_check_order(lock, rank, nested);

@@ -8,10 +8,12 @@
 #include <errno.h>
 
 #include "mm.h"
+#include "mmap.h"
 #include "page.h"
 #include "slab.h"
 #include "swap.h"
 #include "vmstat.h"
+#include "window_i.h"
 
 static int mm_threads_start(void)
 {
@@ -45,11 +47,16 @@ int mm_init(const struct mm_config *config)
 	err = page_init();
 	if (err)
 		goto out_radix_tree;
-	err = config->no_threads ? 0 : mm_threads_start();
+	err = mmap_init();
 	if (err)
 		goto out_page;
+	err = config->no_threads ? 0 : mm_threads_start();
+	if (err)
+		goto out_mmap;
 	return 0;
 
+out_mmap:
+	mmap_exit();
 out_page:
 	page_exit();
 out_radix_tree:
@@ -67,6 +74,8 @@ void mm_exit(void)
 {
 	pdflush_exit();
 	vmscan_stop();
+	balloon_exit();
+	mmap_exit();
 	page_exit();
 	radix_tree_exit();
 	slab_exit();

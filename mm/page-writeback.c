@@ -44,6 +44,7 @@
 #include "page.h"
 #include "swap.h"
 #include "vmstat.h"
+#include "window_i.h"
 
 #define MAX_PAUSE_MS	200u	/* Linux's MAX_PAUSE */
 #define MIN_PAUSE_MS	10u	/* shorter sleeps cost more than they pace */
@@ -102,6 +103,14 @@ void cancel_dirty_page(struct page *page)
 
 /* ---- writing ---- */
 
+/* Kept until fsync has told each open file. */
+static void mapping_set_error(struct address_space *mapping, int err)
+{
+	errseq_set(&mapping->wb_err, err);
+	atomic_store(&mapping->last_wb_error, err);
+	atomic_fetch_add(&mapping->nr_wb_errors, 1);
+}
+
 /* Pages of consecutive indices, locked and dirty, waiting to go together. */
 struct wb_run {
 	struct address_space *mapping;
@@ -130,24 +139,99 @@ static const enum vm_event_item wb_reason_event[NR_WB_REASONS] = {
 	[WB_REASON_RECLAIM] = WB_RECLAIM,
 };
 
-static void submit_run(struct wb_run *run)
+/* What clients may have stored after the snapshot is not lost. */
+static void redirty_window_pages(struct page **pages, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (PageWindow(pages[i]))
+			set_page_dirty(pages[i]);
+}
+
+/* The run's first @nr pages, which have what is written in their frames. */
+static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 {
 	struct address_space *mapping = run->mapping;
 
-	if (!run->nr)
-		return;
+	for (unsigned int i = 0; i < nr; i++)
+		if (PageWindow(run->pages[i]))
+			window_note_recheck(run->pages[i]);
 	mutex_lock(&mapping->tree_lock);
-	for (unsigned int i = 0; i < run->nr; i++)
+	for (unsigned int i = 0; i < nr; i++)
 		__start_writeback(mapping, run->pages[i]);
 	mutex_unlock(&mapping->tree_lock);
+	if (unlikely(unstoppable))
+		redirty_window_pages(run->pages, nr);
 	/* The references we hold become end_page_writeback()'s. */
-	for (unsigned int i = 0; i < run->nr; i++)
+	for (unsigned int i = 0; i < nr; i++)
 		unlock_page(run->pages[i]);
-	count_vm_events(wb_reason_event[run->wbc->reason], run->nr);
-	run->wbc->nr_to_write -= run->nr;
-	run->wbc->pages_written += run->nr;
-	mapping->a_ops->writepages(mapping, run->pages, run->nr, run->wbc);
+	count_vm_events(wb_reason_event[run->wbc->reason], nr);
+	run->wbc->nr_to_write -= nr;
+	run->wbc->pages_written += nr;
+	mapping->a_ops->writepages(mapping, run->pages, nr, run->wbc);
+}
+
+/* Each with a round of reclaim, which waits for I/O if there is any. */
+#define SNAPSHOT_TRIES	64u
+
+/*
+ * A page there was no memory to take a snapshot of; unlocked, referenced. It
+ * comes when I/O ends that has snapshots, or from reclaim. A sync pass may not
+ * leave the page out: if it has to, that is an error of the file's (I2).
+ */
+static void write_when_memory(struct wb_run *run, struct page *page)
+{
+	bool unstoppable;
+
+	for (unsigned int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+		blk_flush_plug();
+		try_to_free_pages(GFP_USER, 0, ZONE_MOVABLE);
+		lock_page(page);
+		if (page_test(page, PG_writeback) && page_test(page, PG_dirty))
+			wait_on_page_writeback(page);
+		if (page_mapping(page) != run->mapping ||
+		    !page_test(page, PG_dirty) || page_test(page, PG_writeback))
+			goto out_unlock;
+		if (window_snapshot(&page, 1, &unstoppable)) {
+			run->pages[0] = page;
+			start_run(run, 1, unstoppable);
+			return;
+		}
+		unlock_page(page);
+	}
+	mapping_set_error(run->mapping, -ENOMEM);
+	put_page(page);
+	return;
+
+out_unlock:
+	unlock_page(page);
+	put_page(page);
+}
+
+/*
+ * Pages in a window are written from a snapshot, so that their clients never
+ * wait for the disk.
+ */
+static void submit_run(struct wb_run *run)
+{
+	struct page *left[MAX_RUN_PAGES];
+	unsigned int nr, nr_left = 0;
+	bool unstoppable;
+
+	if (!run->nr)
+		return;
+	nr = window_snapshot(run->pages, run->nr, &unstoppable);
+	for (unsigned int i = nr; i < run->nr; i++) {
+		unlock_page(run->pages[i]);
+		if (run->wbc->sync_mode == WB_SYNC_ALL)
+			left[nr_left++] = run->pages[i];
+		else
+			put_page(run->pages[i]);
+	}
 	run->nr = 0;
+	if (nr)
+		start_run(run, nr, unstoppable);
+	for (unsigned int i = 0; i < nr_left; i++)
+		write_when_memory(run, left[i]);
 }
 
 /* Locks @page; what is gathered is submitted before it sleeps for it (I3). */
@@ -240,6 +324,7 @@ int do_writepages(struct address_space *mapping, struct writeback_control *wbc)
 	pgoff_t first, last, next;
 	int tag = PAGECACHE_TAG_DIRTY;
 
+	window_redirty(mapping, wbc->sync_mode == WB_SYNC_ALL);
 	wb_range(mapping, wbc, &first, &last);
 	if (wbc->sync_mode == WB_SYNC_ALL) {
 		tag_pages_for_writeback(mapping, first, last);
@@ -265,13 +350,6 @@ static void __redirty_page(struct address_space *mapping, struct page *page)
 	radix_tree_tag_set(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
 	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty + 1);
 	mod_vm_stat(NR_FILE_DIRTY, 1);
-}
-
-static void mapping_set_error(struct address_space *mapping, int err)
-{
-	errseq_set(&mapping->wb_err, err);
-	atomic_store(&mapping->last_wb_error, err);
-	atomic_fetch_add(&mapping->nr_wb_errors, 1);
 }
 
 static void count_writeback_end(struct backing_dev_info *bdi, int err)
@@ -308,7 +386,9 @@ void end_page_writeback(struct page *page, int err)
 		__mark_mapping_dirty(mapping, 0);
 	else if (idle)
 		mapping_maybe_clean(mapping);
-	if (!err && page_test_clear(page, PG_reclaim))
+	if (PageWindow(page))
+		page_drop_snapshot(page, 2);
+	else if (!err && page_test_clear(page, PG_reclaim))
 		rotate_reclaimable_page(page);
 	/* From here on the page can be truncated, and the mapping freed. */
 	page_end_writeback_bit(page);
@@ -359,7 +439,8 @@ int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
 		.range_end = lend,
 	};
 
-	return mapping_is_dirty(mapping) ? do_writepages(mapping, &wbc) : 0;
+	return mapping_is_dirty(mapping) || window_wants_recheck(mapping) ?
+		do_writepages(mapping, &wbc) : 0;
 }
 
 int filemap_write_and_wait_range(struct address_space *mapping, loff_t lstart,

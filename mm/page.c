@@ -62,6 +62,7 @@ static void page_prepare(struct page *page, pfn_t pfn)
 {
 	page->pfn = pfn;
 	page->dirtied_cs = 0;
+	page->granted_cs = 0;
 	WRITE_ONCE(page->mapping, NULL);
 	atomic_store_explicit(&page->flags, 1u << PG_locked,
 			      memory_order_relaxed);
@@ -111,8 +112,10 @@ void free_page(struct page *page)
 	if (page_test(page, PG_lru))
 		lru_cache_del(page);
 	flags = atomic_load_explicit(&page->flags, memory_order_relaxed);
-	BUG_ON(flags & ((1u << PG_dirty) | (1u << PG_writeback)));
-	free_frames(page->pfn, 0);
+	BUG_ON(flags & ((1u << PG_dirty) | (1u << PG_writeback) |
+			(1u << PG_window)));
+	if (page->pfn != PFN_NONE)
+		free_frames(page->pfn, 0);
 	page->pfn = PFN_NONE;
 	atomic_store_explicit(&page->flags, 0, memory_order_relaxed);
 	kmem_cache_free(page_cachep, page);

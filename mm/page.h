@@ -55,6 +55,12 @@ unsigned int find_get_pages_range(struct address_space *mapping,
 				  unsigned int nr, struct page **pages, int tag);
 #define ANY_TAG	(-1)
 
+/* One uptodate, referenced page, read if need be; @req pages are wanted from
+ * here on, for read-ahead. ERR_PTR. */
+struct page *filemap_get_page(struct address_space *mapping,
+			      struct file_ra_state *ra, pgoff_t index,
+			      unsigned long req);
+
 /* Out of the tree with tree_lock held; the tree's reference is the caller's. */
 void __delete_from_page_cache(struct page *page);
 

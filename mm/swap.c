@@ -13,6 +13,9 @@
  *     PG_active says, exactly when PG_lru is set; both change only under
  *     lruvec->lock. Whoever clears PG_lru owns page->lru until it sets it.
  * I2. lists are in no reference count: the last put_page() takes the page off.
+ * I3. A page in a window (PG_window) is on LRU_WINDOW, on the first node: it
+ *     has no frame to say which. PG_window, like PG_active, changes under the
+ *     lock of the lruvec the page belongs to before.
  *
  * Source: Linux mm/swap.c. Differs: no per-CPU batches; the lock is taken per
  *         batch of read-ahead and per activation, not per access.
@@ -21,14 +24,35 @@
 #include "swap.h"
 #include "vmscan.h"
 #include "vmstat.h"
+#include "window_i.h"
 
 static struct lruvec *page_lruvec(const struct page *page)
 {
-	return &pfn_to_pgdat(page->pfn)->lruvec;
+	pfn_t pfn = READ_ONCE(page->pfn);
+
+	/* No frame: it has just gone into a window, as the lock will show. */
+	if (page_test(page, PG_window) || pfn == PFN_NONE)
+		return &NODE_DATA(0)->lruvec;
+	return &pfn_to_pgdat(pfn)->lruvec;
+}
+
+/* The page's lruvec, locked; it may become another's until we have the lock. */
+static struct lruvec *lock_page_lruvec(const struct page *page)
+{
+	for (;;) {
+		struct lruvec *lruvec = page_lruvec(page);
+
+		mutex_lock(&lruvec->lock);
+		if (likely(lruvec == page_lruvec(page)))
+			return lruvec;
+		mutex_unlock(&lruvec->lock);
+	}
 }
 
 static enum lru_list page_lru(const struct page *page)
 {
+	if (page_test(page, PG_window))
+		return LRU_WINDOW;
 	return page_test(page, PG_active) ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
 }
 
@@ -73,20 +97,51 @@ void lru_cache_add(struct page **pages, unsigned int nr)
 
 void lru_cache_del(struct page *page)
 {
-	struct lruvec *lruvec = page_lruvec(page);
+	struct lruvec *lruvec = lock_page_lruvec(page);
 
-	mutex_lock(&lruvec->lock);
 	if (page_test(page, PG_lru))
 		lruvec_del(lruvec, page);
 	mutex_unlock(&lruvec->lock);
 }
 
+void lru_set_window(struct page *page)
+{
+	struct lruvec *lruvec = lock_page_lruvec(page);
+	bool on_list = page_test(page, PG_lru);
+
+	VM_BUG_ON(!page_test(page, PG_locked));
+	if (on_list)
+		lruvec_del(lruvec, page);
+	page_set(page, PG_window);
+	mutex_unlock(&lruvec->lock);
+	if (on_list)
+		lru_putback(page);	/* else whoever isolated it will */
+}
+
+void lru_clear_window(struct page *page)
+{
+	struct lruvec *lruvec = lock_page_lruvec(page);
+
+	VM_BUG_ON(!page_test(page, PG_locked));
+	if (page_test(page, PG_lru))
+		lruvec_del(lruvec, page);
+	page_clear(page, PG_window);
+	mutex_unlock(&lruvec->lock);
+}
+
+void lru_putback(struct page *page)
+{
+	struct lruvec *lruvec = lock_page_lruvec(page);
+
+	lruvec_add(lruvec, page);
+	mutex_unlock(&lruvec->lock);
+}
+
 static void activate_page(struct page *page)
 {
-	struct lruvec *lruvec = page_lruvec(page);
+	struct lruvec *lruvec = lock_page_lruvec(page);
 
-	mutex_lock(&lruvec->lock);
-	if (page_test(page, PG_lru) && !page_test(page, PG_active)) {
+	if (page_lru(page) == LRU_INACTIVE_FILE && page_test(page, PG_lru)) {
 		lruvec_del(lruvec, page);
 		page_set(page, PG_active);
 		lruvec_add(lruvec, page);
@@ -99,7 +154,8 @@ void mark_page_accessed(struct page *page)
 {
 	if (!page_test(page, PG_referenced)) {
 		page_set(page, PG_referenced);
-	} else if (!page_test(page, PG_active) && page_test(page, PG_lru)) {
+	} else if (page_lru(page) == LRU_INACTIVE_FILE &&
+		   page_test(page, PG_lru)) {
 		activate_page(page);
 		page_clear(page, PG_referenced);
 	}
@@ -107,10 +163,9 @@ void mark_page_accessed(struct page *page)
 
 void rotate_reclaimable_page(struct page *page)
 {
-	struct lruvec *lruvec = page_lruvec(page);
+	struct lruvec *lruvec = lock_page_lruvec(page);
 
-	mutex_lock(&lruvec->lock);
-	if (page_test(page, PG_lru) && !page_test(page, PG_active)) {
+	if (page_test(page, PG_lru) && page_lru(page) == LRU_INACTIVE_FILE) {
 		list_move_tail(&page->lru, &lruvec->lists[LRU_INACTIVE_FILE]);
 		count_vm_event(PGROTATED);
 	}

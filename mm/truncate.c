@@ -3,10 +3,14 @@
  * mm/truncate.c - taking pages out of a mapping
  *
  *   truncate_inode_pages_range	waits for each page, drops it dirty or not
+ *   truncate_pagecache_range	the same, but zeroes the ends' pages
  *   invalidate_mapping_pages	drops what is clean and idle, waits for nothing
  *
  * I1. With invalidate_lock held for writing nobody adds pages, so one walk in
  *     index order is enough: what it has passed stays empty.
+ * I2. Pages leave the cache before their memory leaves the window. In between a
+ *     client may still use it, as if before the truncate; it cannot make it
+ *     come back, since faults look for the page in the cache.
  *
  * Locks:  invalidate_lock (write, the caller's) > page lock > tree_lock.
  * Source: Linux mm/truncate.c.
@@ -16,6 +20,7 @@
 
 #include "page.h"
 #include "swap.h"
+#include "window_i.h"
 
 /* Context: page locked. */
 static void truncate_page(struct address_space *mapping, struct page *page)
@@ -23,8 +28,26 @@ static void truncate_page(struct address_space *mapping, struct page *page)
 	if (page_mapping(page) != mapping)
 		return;		/* reclaimed while we waited for the lock */
 	wait_on_page_writeback(page);
+	if (PageWindow(page)) {
+		unmap_mapping_range(mapping, page->index, page->index);
+		window_forget_page(page);
+	}
 	cancel_dirty_page(page);
 	delete_from_page_cache(page);
+}
+
+/* Pages of the range are in the window no more. */
+static void truncate_window(struct address_space *mapping, pgoff_t first,
+			    pgoff_t last)
+{
+	struct window *w = atomic_load(&mapping->window);
+	pgoff_t end = DIV_ROUND_UP(i_size_read(mapping), (loff_t)PAGE_SIZE);
+
+	if (!w)
+		return;
+	window_resize(mapping);			/* cuts what is past the end */
+	if (first < end)
+		window_punch(mapping, first, min(last, end - 1) - first + 1);
 }
 
 void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
@@ -32,6 +55,7 @@ void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
 {
 	pgoff_t index = lstart >> PAGE_SHIFT, last = lend >> PAGE_SHIFT;
 	struct page *pages[PAGEVEC_SIZE];
+	pgoff_t first = index;
 	unsigned int nr;
 
 	while ((nr = find_get_pages_range(mapping, &index, last, PAGEVEC_SIZE,
@@ -43,29 +67,35 @@ void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
 			put_page(pages[i]);
 		}
 	}
+	truncate_window(mapping, first, last);
 	reclaim_progress();
 }
 
-/* The cached page @newsize falls in: nothing of the old file after it. */
-static void truncate_partial_page(struct address_space *mapping, loff_t newsize)
+/*
+ * Zeroes bytes [@from, @to) of the page at @index, if it is cached.
+ * Return: 0, -EIO; the page is @dirty then, if that is wanted.
+ */
+static int zero_cached(struct address_space *mapping, pgoff_t index,
+		       size_t from, size_t to, bool dirty)
 {
-	size_t keep = newsize & ~PAGE_MASK;
-	struct page *page;
+	struct page *page = find_lock_page(mapping, index);
+	int err = 0;
 
-	if (!keep)
-		return;
-	page = find_lock_page(mapping, newsize >> PAGE_SHIFT);
 	if (!page)
-		return;
+		return 0;
 	/*
-	 * A write that began with the old size must not reach the file after
-	 * the owner has cut it: it would grow it again, with the cut bytes.
+	 * A write that began with the old bytes must not reach the file after
+	 * the owner has cut it: it would grow it again, or fill the hole.
 	 */
 	wait_on_page_writeback(page);
-	if (page_test(page, PG_uptodate))
-		memset((char *)page_address(page) + keep, 0, PAGE_SIZE - keep);
+	if (page_test(page, PG_uptodate)) {
+		err = page_zero_bytes(page, from, to - from);
+		if (dirty)
+			set_page_dirty(page);
+	}
 	unlock_page(page);
 	put_page(page);
+	return err;
 }
 
 void truncate_pagecache(struct address_space *mapping, loff_t newsize)
@@ -75,8 +105,32 @@ void truncate_pagecache(struct address_space *mapping, loff_t newsize)
 	i_size_write(mapping, newsize);
 	if (newsize >= oldsize)
 		return;
-	truncate_partial_page(mapping, newsize);
+	if (newsize & ~PAGE_MASK)
+		zero_cached(mapping, newsize >> PAGE_SHIFT,
+			    newsize & ~PAGE_MASK, PAGE_SIZE, false);
 	truncate_inode_pages_range(mapping, ALIGN(newsize, PAGE_SIZE), LLONG_MAX);
+}
+
+int truncate_pagecache_range(struct address_space *mapping, loff_t lstart,
+			     loff_t lend)
+{
+	pgoff_t first = lstart >> PAGE_SHIFT, last = lend >> PAGE_SHIFT;
+	size_t from = lstart & ~PAGE_MASK, to = (lend & ~PAGE_MASK) + 1;
+	int err = 0;
+
+	if (first == last && (from || to < PAGE_SIZE))
+		return zero_cached(mapping, first, from, to, true);
+	if (from)
+		err = zero_cached(mapping, first, from, PAGE_SIZE, true);
+	if (!err && to < PAGE_SIZE)
+		err = zero_cached(mapping, last, 0, to, true);
+	if (err)
+		return err;
+	lstart = ALIGN(lstart, (loff_t)PAGE_SIZE);
+	lend = to < PAGE_SIZE ? ALIGN_DOWN(lend, (loff_t)PAGE_SIZE) - 1 : lend;
+	if (lstart < lend)
+		truncate_inode_pages_range(mapping, lstart, lend);
+	return 0;
 }
 
 /* Context: page locked, the caller's reference. True if it is gone. */
@@ -84,7 +138,8 @@ static bool invalidate_page(struct address_space *mapping, struct page *page)
 {
 	bool gone = false;
 
-	if (page_test(page, PG_dirty) || page_test(page, PG_writeback))
+	if (page_test(page, PG_dirty) || page_test(page, PG_writeback) ||
+	    PageWindow(page))
 		return false;
 	mutex_lock(&mapping->tree_lock);
 	/* Two references: the tree's and ours. */

@@ -42,6 +42,7 @@
 #include "slab.h"
 #include "vmscan.h"
 #include "vmstat.h"
+#include "window_i.h"
 
 #define DEF_PRIORITY		12	/* first pass looks at 1/4096 */
 #define SWAP_CLUSTER_MAX	32UL	/* pages in one batch; Linux's number */
@@ -178,7 +179,10 @@ static unsigned long shrink_slab(int priority)
 static bool page_zone_helps(const struct page *page,
 			    const struct scan_control *sc)
 {
-	return pfn_to_zone(page->pfn)->type <= sc->highest ||
+	pfn_t pfn = READ_ONCE(page->pfn);
+
+	/* No frame: truncated while in a window, and on its way out. */
+	return pfn == PFN_NONE || pfn_to_zone(pfn)->type <= sc->highest ||
 		(sc->priority < ANY_ZONE_PRIORITY && !sc->kswapd);
 }
 
@@ -218,7 +222,15 @@ static void putback_lru_pages(struct lruvec *lruvec, struct list_head *list)
 
 	mutex_lock(&lruvec->lock);
 	list_for_each_entry_safe(page, next, list, lru) {
-		list_del(&page->lru);
+		list_del_init(&page->lru);
+		if (page_test(page, PG_window)) {
+			/* Promoted since: it is the first node's now. */
+			mutex_unlock(&lruvec->lock);
+			lru_putback(page);
+			put_page(page);
+			mutex_lock(&lruvec->lock);
+			continue;
+		}
 		lruvec_add(lruvec, page);
 		/* Not put_page(): it would take the lock we hold. */
 		if (atomic_fetch_sub(&page->refcount, 1) == 1) {
@@ -261,7 +273,9 @@ static bool shrink_page(struct page *page, struct scan_control *sc)
 		sc->nr_busy++;
 		return false;
 	}
-	if (page_test(page, PG_writeback)) {
+	if (page_test(page, PG_window)) {
+		sc->nr_busy++;		/* promoted while we had it isolated */
+	} else if (page_test(page, PG_writeback)) {
 		sc->nr_writeback++;
 		page_set(page, PG_reclaim);
 	} else if (page_test(page, PG_dirty)) {
@@ -422,6 +436,8 @@ static bool balance_pgdat(pg_data_t *pgdat)
 	int type = 0;
 
 	count_vm_event(PAGEOUTRUN);
+	if (!pgdat->node_id)
+		balance_windows();
 	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
 		unsigned long before = sc.nr_reclaimed, slab;
 

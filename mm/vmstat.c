@@ -196,12 +196,27 @@ static const char *const event_names[NR_VM_EVENT_ITEMS] = {
 	[BALANCE_PAUSED]	= "balance_paused",
 	[BALANCE_PAUSED_MS]	= "balance_paused_ms",
 	[INODE_SHRUNK]		= "inode_shrunk",
+	[PGFAULT]		= "pgfault",
+	[PGMAJFAULT]		= "pgmajfault",
+	[PGSOFTFAULT]		= "pgsoftfault",
+	[PGWPFAULT]		= "pgwpfault",
+	[PGFAULT_ERROR]		= "pgfault_error",
+	[PGFAULTAROUND]		= "pgfaultaround",
+	[PGPROMOTE]		= "pgpromote",
+	[PGDEMOTE]		= "pgdemote",
+	[PGDEMOTE_DROP]		= "pgdemote_drop",
+	[PGDEMOTE_FAIL]		= "pgdemote_fail",
+	[PGMKCLEAN]		= "pgmkclean",
+	[WINDOW_FOREIGN]	= "window_foreign",
 };
 
 static const char *const stat_names[NR_VM_STAT_ITEMS] = {
 	[NR_FILE_PAGES]		= "nr_file_pages",
 	[NR_FILE_DIRTY]		= "nr_dirty",
 	[NR_WRITEBACK]		= "nr_writeback",
+	[NR_WINDOW_PAGES]	= "nr_window_pages",
+	[NR_PAGETABLE]		= "nr_page_table_pages",
+	[NR_BALLOON]		= "nr_balloon",
 	[NR_SLAB_RECLAIMABLE]	= "nr_slab_reclaimable",
 	[NR_SLAB_UNRECLAIMABLE]	= "nr_slab_unreclaimable",
 };
@@ -248,9 +263,11 @@ size_t meminfo_show(char *buf, size_t size)
 		{ "Inactive(file):",	lru_pages(LRU_INACTIVE_FILE) },
 		{ "Dirty:",		vm_stat_read(NR_FILE_DIRTY) },
 		{ "Writeback:",		vm_stat_read(NR_WRITEBACK) },
+		{ "Mapped:",		vm_stat_read(NR_WINDOW_PAGES) },
 		{ "Slab:",		reclaimable + unreclaimable },
 		{ "SReclaimable:",	reclaimable },
 		{ "SUnreclaim:",	unreclaimable },
+		{ "PageTables:",	vm_stat_read(NR_PAGETABLE) },
 	};
 	size_t len = 0;
 

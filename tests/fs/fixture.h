@@ -31,6 +31,20 @@ void fixture_end(void);
 /* The directory stays, for fixture_again(). */
 void fixture_end_keep(void);
 
+/*
+ * What the kernel above was told, counted since the start. Fields: (A) atomic;
+ * (C) constant while threads run.
+ */
+struct fx_kernel {
+	atomic_int nr_data;		/* (A) notify_inval_inode_wait() */
+	atomic_int nr_attr;		/* (A) notify_inval_attr() */
+	atomic_int nr_attr_wait;	/* (A) */
+	atomic_int refuse;		/* (A) what the first of them returns */
+	/* (C) Called by it; may be NULL. */
+	void (*asked)(uint64_t nodeid, loff_t pos, loff_t len);
+};
+extern struct fx_kernel fx_kernel;
+
 /* Descriptors of this process that are open. */
 unsigned int fx_nr_fds(void);
 

@@ -78,7 +78,7 @@ static int model_write(struct model *m)
 	ssize_t ret;
 
 	fill_random(m->buf, len, &m->state);
-	ret = generic_perform_write(&m->f->inode.i_data, pos, m->buf, len);
+	ret = generic_perform_write(&m->f->inode.i_data, pos, m->buf, len, false);
 	MUST(ret == (ssize_t)len);
 	if (pos > m->size)
 		memset(m->bytes + m->size, 0, pos - m->size);
@@ -284,7 +284,7 @@ static int append_and_sync(struct tfile *f, unsigned int rounds)
 		size_t len = 1 + test_rand(&state) % sizeof(buf);
 
 		fill_random(buf, len, &state);
-		MUST(generic_perform_write(&f->inode.i_data, size, buf, len) ==
+		MUST(generic_perform_write(&f->inode.i_data, size, buf, len, false) ==
 		     (ssize_t)len);
 		MUST(!tfile_sync(f));
 		MUST(tfile_backing_size(f) == size + (loff_t)len);
@@ -336,7 +336,7 @@ static void short_file(enum place place, size_t real, size_t size)
 	char *buf = malloc(size);
 
 	memset(buf, 'x', size);
-	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, size),
+	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, size, false),
 			(ssize_t)size);
 	CU_ASSERT_EQUAL(tfile_sync(f), 0);
 	tfile_drop_cache(f);
@@ -377,7 +377,7 @@ static void failed_read(void)
 	char buf[100];
 
 	backing_get_stats(&before);
-	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, "abc", 3), 3);
+	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, "abc", 3, false), 3);
 	CU_ASSERT_EQUAL(tfile_sync(f), 0);
 	tfile_drop_cache(f);
 	backing_fail(BACKING_READ, 1, -EIO);
@@ -403,7 +403,7 @@ static void failed_write(void)
 	struct address_space *mapping = &f->inode.i_data;
 	static char buf[64 * 4096];
 
-	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, sizeof(buf)),
+	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, sizeof(buf), false),
 			sizeof(buf));
 	backing_fail(BACKING_WRITE, 1, -ENOSPC);
 	CU_ASSERT_EQUAL(tfile_sync(f), -ENOSPC);
@@ -427,7 +427,7 @@ static void limited_write(enum place place, loff_t limit)
 
 	signal(SIGXFSZ, SIG_IGN);
 	memset(buf, 'y', sizeof(buf));
-	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, sizeof(buf)),
+	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, sizeof(buf), false),
 			sizeof(buf));
 	BUG_ON(getrlimit(RLIMIT_FSIZE, &old));
 	lim = (struct rlimit){ limit, old.rlim_max };

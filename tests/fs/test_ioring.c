@@ -113,7 +113,7 @@ static void one_page_one_call(void)
 	static char buf[16 * 4096];
 	unsigned int enters;
 
-	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, sizeof(buf)),
+	CU_ASSERT_EQUAL(generic_perform_write(mapping, 0, buf, sizeof(buf), false),
 			sizeof(buf));
 	CU_ASSERT_EQUAL(tfile_sync(f), 0);
 	tfile_drop_cache(f);
@@ -163,7 +163,7 @@ static void completions_are_not_deferred(void)
 	char c;
 
 	ring_flags_seen = 0;
-	CU_ASSERT_EQUAL(generic_perform_write(&f->inode.i_data, 0, "a", 1), 1);
+	CU_ASSERT_EQUAL(generic_perform_write(&f->inode.i_data, 0, "a", 1, false), 1);
 	CU_ASSERT_EQUAL(tfile_sync(f), 0);
 	tfile_drop_cache(f);
 	CU_ASSERT_EQUAL(generic_file_read(&f->inode.i_data, NULL, 0, &c, 1), 1);
@@ -193,7 +193,7 @@ static void writeback_without_memory(void)
 			f[i] = tfile_new(i & 1 ? IN_MEMORY : ON_DISK);
 		tfile_dirty_every_other(f[i], 1000);
 		CU_ASSERT_EQUAL(generic_perform_write(&f[i]->inode.i_data,
-				SZ_1M * 8, buf, sizeof(buf)), sizeof(buf));
+				SZ_1M * 8, buf, sizeof(buf), false), sizeof(buf));
 	}
 	failslab(1, true);
 	for (int i = 0; i < 4; i++)
@@ -286,7 +286,7 @@ static int worker_run(struct worker *w)
 			fill_random(w->bytes + at, len, &state);
 			down_write(&w->f->inode.i_rwsem);
 			ret = generic_perform_write(mapping, base + at,
-						    w->bytes + at, len);
+						    w->bytes + at, len, false);
 			up_write(&w->f->inode.i_rwsem);
 			MUST(ret == (ssize_t)len);
 			MUST(!balance_dirty_pages_ratelimited(mapping,
@@ -413,7 +413,7 @@ static void nothing_is_left(void)
 	pthread_t thread;
 	void *err;
 
-	CU_ASSERT_EQUAL(generic_perform_write(&f->inode.i_data, 0, "a", 1), 1);
+	CU_ASSERT_EQUAL(generic_perform_write(&f->inode.i_data, 0, "a", 1, false), 1);
 	CU_ASSERT_EQUAL(tfile_sync(f), 0);
 	/* The I/O thread makes its ring in its own time; hear from it first. */
 	tfile_drop_cache(f);

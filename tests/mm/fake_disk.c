@@ -425,6 +425,8 @@ static void fake_readpages(struct address_space *mapping, struct page **pages,
 	check_run(file, pages, nr, 1u << PG_locked,
 		  1u << PG_uptodate | 1u << PG_dirty | 1u << PG_writeback);
 	log_run(file, FAKE_READ, pages, nr, mode);
+	for (unsigned int i = 0; i < nr && atomic_load(&file->kcopies); i++)
+		page_set(pages[i], PG_kcached);
 	if (!file->disk->nr_workers)
 		job_run(job);
 	else if (mode == READ_AHEAD)
@@ -711,7 +713,7 @@ ssize_t fake_write(struct fake_file *file, loff_t pos, const void *buf,
 
 	BUG_ON(pos + len > file->capacity);
 	down_write(&file->rwsem);
-	ret = generic_perform_write(&file->mapping, pos, buf, len);
+	ret = generic_perform_write(&file->mapping, pos, buf, len, false);
 	up_write(&file->rwsem);
 	return ret;
 }

@@ -81,6 +81,8 @@ struct fake_file {
 	atomic_llong size;		/* the store's length */
 	atomic_uint cuts;		/* times the store was cut */
 	atomic_llong cut_size[FAKE_CUTS];	/* to what; a ring */
+	atomic_bool kcopies;		/* the kernel has copies of some pages: those
+					 * read are PG_kcached, as in fs/aops.c */
 	pthread_mutex_t lock;
 	pthread_cond_t unused;
 	long users;			/* lock; grabs not yet put */

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pagefs_wire.h - what client and daemon say to each other
+ *
+ * A Unix socket of type SOCK_SEQPACKET: one packet is one message of exactly
+ * sizeof(struct pagefs_msg) bytes (MINCORE's reply has the vector after it). The
+ * client asks, the daemon answers in order; a connection has one question under
+ * way at a time. Descriptors travel as SCM_RIGHTS.
+ *
+ *   client                              daemon
+ *   HELLO region                 -->    which process is it (SO_PEERCRED)
+ *                                <--    0, an open /dev/userfaultfd if it has one
+ *   UFFD + userfaultfd           -->    UFFDIO_API        (first connection only)
+ *   MMAP addr len ... + file     -->    may it? VMA, window
+ *                                <--    address, kind, + window
+ *   mmap(window, PROT_NONE)
+ *   COMMIT addr len              -->    UFFDIO_REGISTER, arm
+ *   mprotect(prot)
+ *
+ * While a range is registered or not yet, its real protection is PROT_NONE, so
+ * that no access of another thread reads, and plants, a page of zeros. So too
+ * to unmap: mprotect(PROT_NONE), MUNMAP (which unregisters), then munmap(2).
+ *
+ * Inode numbers, addresses and lengths are numbers the daemon checks; nothing
+ * here is a pointer of its own.
+ */
+#ifndef PAGEFS_WIRE_H
+#define PAGEFS_WIRE_H
+
+#include <stdint.h>
+#include <sys/ioctl.h>
+
+#define PAGEFS_WIRE_MAGIC	0x53464750u	/* "PGFS" */
+#define PAGEFS_WIRE_VERSION	1u
+
+enum pagefs_msg_type {
+	PAGEFS_HELLO = 1,	/* in: base, len of the region (0: none) */
+				/* out: PAGEFS_HAVE_* | fd: /dev/userfaultfd */
+	PAGEFS_UFFD,		/* in: fd */
+	PAGEFS_MMAP,		/* in: addr len prot flags pgoff, fd: the file */
+				/* out: addr, PAGEFS_KIND_*, dev, ino, fd: window */
+	PAGEFS_COMMIT,		/* in: addr len; on failure it is unmapped here */
+	PAGEFS_MUNMAP,		/* in: addr len */
+	PAGEFS_MPROTECT,	/* in: addr len prot */
+	PAGEFS_MREMAP,		/* in: addr old_len new_len flags new_addr */
+				/* out: addr, PAGEFS_KIND_*, pgoff of the part that
+				 * is new, its addr, its len, fd: window. The
+				 * new part has to be mapped and committed */
+	PAGEFS_MADVISE,		/* in: addr len advice (MADV_*) */
+	PAGEFS_MSYNC,		/* in: addr len flags (MS_*) */
+	PAGEFS_MLOCK,		/* in: addr len */
+	PAGEFS_MUNLOCK,		/* in: addr len */
+	PAGEFS_MINCORE,		/* in: addr len; out: the vector */
+	PAGEFS_STATS,		/* out: enum pagefs_stat_arg */
+	NR_PAGEFS_MSG_TYPES,
+};
+
+/* args[] of HELLO's reply */
+#define PAGEFS_HAVE_UFFD	0x1u	/* this process has given one already */
+#define PAGEFS_USE_DEV		0x2u	/* make it from the descriptor that comes
+					 * along, with USERFAULTFD_IOC_NEW; else
+					 * userfaultfd(2), if need be
+					 * UFFD_USER_MODE_ONLY */
+/* args[3] of MMAP and args[3] of MREMAP */
+#define PAGEFS_MAP_FIXED	0x1u	/* exactly there; what is there goes */
+#define PAGEFS_MAP_NOREPLACE	0x2u	/* exactly there, or -EEXIST */
+#define PAGEFS_MAP_POPULATE	0x4u
+#define PAGEFS_MAP_LOCKED	0x8u
+#define PAGEFS_MAP_PRIVATE	0x10u	/* only with PROT_READ */
+#define PAGEFS_MREMAP_MAYMOVE	0x20u
+
+/* How the client maps the window it gets. */
+#define PAGEFS_KIND_SHARED	0u	/* MAP_SHARED */
+#define PAGEFS_KIND_PRIVATE	1u	/* MAP_PRIVATE and PROT_READ for good */
+
+enum pagefs_stat_arg {
+	PAGEFS_STAT_MAJFLT,
+	PAGEFS_STAT_MINFLT,
+	PAGEFS_STAT_SOFTFLT,
+	PAGEFS_STAT_WPFLT,
+	PAGEFS_STAT_TOTAL_VM,	/* pages mapped */
+	PAGEFS_STAT_RSS,	/* pages given */
+	PAGEFS_STAT_LOCKED_VM,
+	PAGEFS_STAT_NR_PTES,
+};
+
+struct pagefs_msg {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t type;
+	uint32_t seq;		/* the reply repeats it */
+	int32_t err;		/* reply: 0 or -errno */
+	uint64_t args[8];
+};
+
+#define PAGEFS_MINCORE_MAX	65536u	/* pages in one MINCORE */
+
+/*
+ * Asked of any descriptor of a regular file or directory of the mount: where
+ * the daemon listens. ENOTTY: it is not a pagefs file.
+ */
+struct pagefs_ioc_info {
+	uint32_t version;	/* PAGEFS_WIRE_VERSION */
+	uint32_t flags;
+	uint64_t nodeid;
+	uint64_t dev;		/* of the mount */
+	char socket[112];	/* path, terminated; empty: it listens nowhere */
+};
+#define PAGEFS_IOC_INFO		_IOR('P', 0x50, struct pagefs_ioc_info)
+
+#endif /* PAGEFS_WIRE_H */

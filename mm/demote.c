@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/demote.c - which pages leave the windows, and the safe way out
+ *
+ *   LRU_WINDOW tail --> isolated, locked --> runs of consecutive pages
+ *
+ *     1. try_to_unmap	every client that may write is write-protected: from
+ *			here on the bytes do not change, and the markers in
+ *			the clients' page tables outlive the hole
+ *     2. preadv	the bytes, into frames of the arena
+ *     3. punch		the clients' kernels forget the page; the next access
+ *			is a fault that waits for the page lock
+ *     4. the page is the arena's: inactive, and first in line there
+ *
+ * In any other order a store between 2 and 3 is lost (run: 0.02% of racing
+ * increments without step 1). A fault of a thread that waits already is
+ * answered by the handler that has read its message, so nobody is woken here.
+ *
+ * A window has no accessed bits. That a page was wanted shows when it is, after
+ * step 4: the soft fault brings it back without the disk, marked referenced,
+ * and it gets a second round. What sequential read-ahead brought and nobody
+ * wrote is not worth that: it is dropped with step 3.
+ *
+ *   at the tail				what happens
+ *     locked, under writeback		back to the head
+ *     mlocked				back
+ *     granted for writing <1 s ago	back, unless it is urgent: a device may be
+ *					at it on a client's behalf, whom no
+ *					write-protection stops
+ *     referenced			back, once
+ *     clean and streamed		dropped
+ *     all others			to the arena
+ *
+ * Locks:  page locks (tried only) > what try_to_unmap() takes; lruvec->lock by
+ *         itself.
+ * Source: Linux mm/vmscan.c (shrink_folio_list, demote_folio_list).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "internal.h"
+#include "page.h"
+#include "swap.h"
+#include "vmscan.h"
+#include "vmstat.h"
+#include "window_i.h"
+
+/* Pages that kswapd keeps free in the windows: two batches for each of eight
+ * threads, or 1/32 of a small window. */
+#define GAP_PAGES	(16ul * WINDOW_BATCH)
+/* Pages of an unmapped file that go at once: 1 MiB, some 0.3 ms. Arbitrary. */
+#define IDLE_PAGES	256u
+/* Batches looked at for each one that must go. Arbitrary. */
+#define MAX_ROUNDS	32u
+/*
+ * Batches that bring nothing before it is given up: the list is in the order in
+ * which pages came, so if those at its tail are too new, all are.
+ */
+#define MAX_VAIN	4u
+/* kswapd, having found nothing, is left alone for so long. Arbitrary. */
+#define VAIN_MS		50
+/* Times a charge is tried again when demoting helps nobody. */
+#define CHARGE_TRIES	64u
+
+/* ---- isolating ---- */
+
+/* From the tail of the list, each with a reference and off it. */
+static unsigned int isolate(struct page **pages, unsigned int nr)
+{
+	struct lruvec *lruvec = &NODE_DATA(0)->lruvec;
+	struct list_head *list = &lruvec->lists[LRU_WINDOW];
+	unsigned int got = 0, scanned = 0;
+
+	mutex_lock(&lruvec->lock);
+	while (got < nr && scanned++ < 2 * nr && !list_empty(list)) {
+		struct page *page = list_last_entry(list, struct page, lru);
+
+		if (!get_page_unless_zero(page)) {
+			list_move(&page->lru, list);	/* being freed */
+			continue;
+		}
+		lruvec_del(lruvec, page);
+		pages[got++] = page;
+	}
+	mutex_unlock(&lruvec->lock);
+	return got;
+}
+
+static void putback(struct page *page)
+{
+	lru_putback(page);
+	put_page(page);
+}
+
+/* May it go? Context: page locked, isolated. */
+static bool may_demote(struct page *page, bool hard)
+{
+	if (!page_mapping(page) || !PageWindow(page) ||
+	    page_test(page, PG_writeback))
+		return false;
+	if (page_test(page, PG_mlocked)) {
+		if (page_is_mlocked(page))
+			return false;
+		page_clear(page, PG_mlocked);
+	}
+	if (hard)
+		return true;
+	if (granted_lately(page))
+		return false;
+	return !page_test_clear(page, PG_referenced);
+}
+
+/* By mapping, then index. */
+static int page_cmp(const void *a, const void *b)
+{
+	const struct page *x = *(struct page *const *)a;
+	const struct page *y = *(struct page *const *)b;
+
+	if (x->mapping != y->mapping)
+		return x->mapping < y->mapping ? -1 : 1;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+/* ---- moving ---- */
+
+/* One attempt to make room. */
+struct demote_control {
+	bool hard;			/* nothing else is left */
+	bool nomem;			/* out: the arena has no frames for them */
+	unsigned long gone;		/* out: pages that left */
+};
+
+/*
+ * Bytes nobody will ask for again: step 2 is spared. From here on nobody can
+ * find the page either; who looks for it spins until it is gone, or back.
+ * Context: page locked, isolated, our reference.
+ */
+static bool freeze_to_drop(struct page *page)
+{
+	return page_test(page, PG_stream) && !page_test(page, PG_dirty) &&
+		!page_test(page, PG_recheck) &&
+		!page_test(page, PG_referenced) && page->pfn == PFN_NONE &&
+		page_ref_freeze(page, 2);
+}
+
+static bool is_frozen(const struct page *page)
+{
+	return !atomic_load(&page->refcount);
+}
+
+/* Context: page locked, isolated; the frame is page->pfn, its bytes are in. */
+static void to_arena(struct page *page)
+{
+	struct window *w = page_window(page);
+
+	page->granted_cs = 0;
+	page_clear(page, PG_active);
+	page_set(page, PG_workingset);
+	if (page_test_clear(page, PG_recheck))
+		set_page_dirty(page);
+	lru_clear_window(page);
+	atomic_fetch_sub(&w->nr_pages, 1);
+	lru_putback(page);
+	unlock_page(page);
+	put_page(page);
+}
+
+/* Context: page locked, isolated, frozen; there are no bytes any more. */
+static void drop_frozen(struct page *page)
+{
+	struct address_space *mapping = page->mapping;
+
+	window_forget_page(page);
+	mutex_lock(&mapping->tree_lock);
+	__delete_from_page_cache(page);
+	mutex_unlock(&mapping->tree_lock);
+	unlock_page(page);
+	free_page(page);
+}
+
+/* All or nothing; a page that kept a frame has it. */
+static bool get_frames_for(struct page **pages, unsigned int nr, pfn_t *pfns)
+{
+	pfn_t fresh[WINDOW_BATCH];
+	unsigned int need = 0, got, i;
+
+	for (i = 0; i < nr; i++)
+		need += pages[i]->pfn == PFN_NONE;
+	/* No reclaim: pages are locked. */
+	got = need ? alloc_frames_bulk(GFP_READAHEAD, need, fresh) : 0;
+	if (got < need) {
+		while (got)
+			free_frames(fresh[--got], 0);
+		return false;
+	}
+	for (i = 0; i < nr; i++)
+		pfns[i] = pages[i]->pfn != PFN_NONE ? pages[i]->pfn :
+						      fresh[--got];
+	return true;
+}
+
+static void free_frames_for(struct page **pages, unsigned int nr,
+			    const pfn_t *pfns)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		if (pages[i]->pfn == PFN_NONE)
+			free_frames(pfns[i], 0);
+}
+
+/* Return: 0, or -errno and the run stays as it is, locked. */
+static int demote_keep(struct page **pages, unsigned int nr)
+{
+	struct address_space *mapping = pages[0]->mapping;
+	pfn_t pfns[WINDOW_BATCH];
+	int err;
+
+	if (!get_frames_for(pages, nr, pfns))
+		return -ENOMEM;
+	err = try_to_unmap(pages, nr);
+	if (!err)
+		err = window_read_frames(pages, nr, pfns);
+	if (err) {
+		free_frames_for(pages, nr, pfns);
+		return err;
+	}
+	window_punch(mapping, pages[0]->index, nr);
+	for (unsigned int i = 0; i < nr; i++) {
+		WRITE_ONCE(pages[i]->pfn, pfns[i]);	/* hold_frame() may look */
+		to_arena(pages[i]);
+	}
+	window_uncharge(nr);
+	count_vm_events(PGDEMOTE, nr);
+	return 0;
+}
+
+/* Return: as demote_keep(). */
+static int demote_drop(struct page **pages, unsigned int nr)
+{
+	int err = try_to_unmap(pages, nr);
+
+	if (err) {
+		for (unsigned int i = 0; i < nr; i++)
+			atomic_store(&pages[i]->refcount, 2);
+		return err;
+	}
+	window_punch(pages[0]->mapping, pages[0]->index, nr);
+	for (unsigned int i = 0; i < nr; i++)
+		drop_frozen(pages[i]);
+	count_vm_events(PGDEMOTE_DROP, nr);
+	return 0;
+}
+
+/* Consecutive pages, all to be kept or all to be dropped. Return: how many. */
+static unsigned int run_length(struct page **pages, unsigned int nr)
+{
+	unsigned int n = 1;
+
+	while (n < nr && pages[n]->mapping == pages[0]->mapping &&
+	       pages[n]->index == pages[0]->index + n &&
+	       is_frozen(pages[n]) == is_frozen(pages[0]))
+		n++;
+	return n;
+}
+
+/* @pages: locked, isolated, referenced; all are given back. */
+static void demote_pages(struct page **pages, unsigned int nr,
+			 struct demote_control *dc)
+{
+	unsigned int n;
+
+	qsort(pages, nr, sizeof(pages[0]), page_cmp);
+	for (; nr; nr -= n, pages += n) {
+		int err;
+
+		n = run_length(pages, nr);
+		err = is_frozen(pages[0]) ? demote_drop(pages, n) :
+					    demote_keep(pages, n);
+		if (!err) {
+			dc->gone += n;
+			continue;
+		}
+		dc->nomem |= err == -ENOMEM;
+		count_vm_events(PGDEMOTE_FAIL, n);
+		for (unsigned int i = 0; i < n; i++) {
+			unlock_page(pages[i]);
+			putback(pages[i]);
+		}
+	}
+}
+
+/* Return: pages looked at. */
+static unsigned int shrink_batch(unsigned int nr, struct demote_control *dc)
+{
+	struct page *pages[WINDOW_BATCH], *go[WINDOW_BATCH];
+	unsigned int got, n = 0;
+
+	got = isolate(pages, min(nr, WINDOW_BATCH));
+	for (unsigned int i = 0; i < got; i++) {
+		if (!trylock_page(pages[i])) {
+			putback(pages[i]);
+			continue;
+		}
+		if (may_demote(pages[i], dc->hard)) {
+			freeze_to_drop(pages[i]);
+			go[n++] = pages[i];
+			continue;
+		}
+		unlock_page(pages[i]);
+		putback(pages[i]);
+	}
+	demote_pages(go, n, dc);
+	return got;
+}
+
+unsigned long shrink_windows(unsigned long nr, bool hard)
+{
+	struct demote_control dc = { .hard = hard };
+	unsigned long looked = 0, limit = min(nr * MAX_ROUNDS, nr_window_pages());
+	unsigned int saved = memalloc_save(), seen = 1, vain = 0;
+	unsigned long before;
+
+	/* Demoting is reclaim, but must leave the reserve to writeback. */
+	memalloc_restore(0);
+	while (dc.gone < nr && looked <= limit && seen && vain < MAX_VAIN) {
+		before = dc.gone;
+		/* Few pages at a time cost a TLB flush each: never below 8. */
+		seen = shrink_batch(max_t(unsigned long, nr - dc.gone, 8), &dc);
+		looked += seen;
+		if (dc.gone == before)
+			vain++;
+		if (dc.nomem && !try_to_free_pages(GFP_USER, 0, ZONE_MOVABLE))
+			break;
+		dc.nomem = false;
+	}
+	memalloc_restore(saved);
+	if (dc.gone)
+		reclaim_progress();
+	return dc.gone;
+}
+
+/* ---- by hand ---- */
+
+/* The page, isolated from LRU_WINDOW, or false. Context: a reference. */
+static bool isolate_one(struct page *page)
+{
+	struct lruvec *lruvec = &NODE_DATA(0)->lruvec;
+	bool taken;
+
+	mutex_lock(&lruvec->lock);
+	taken = PageWindow(page) && page_test(page, PG_lru);
+	if (taken)
+		lruvec_del(lruvec, page);
+	mutex_unlock(&lruvec->lock);
+	return taken;
+}
+
+/* Those of @pages that are in the window and idle go; puts all of them. */
+static void demote_some(struct address_space *mapping, struct page **pages,
+			unsigned int nr, struct demote_control *dc)
+{
+	struct page *go[PAGEVEC_SIZE];
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		lock_page(pages[i]);
+		if (page_mapping(pages[i]) == mapping &&
+		    !page_test(pages[i], PG_writeback) &&
+		    isolate_one(pages[i])) {
+			go[n++] = pages[i];
+			continue;
+		}
+		unlock_page(pages[i]);
+		put_page(pages[i]);
+	}
+	demote_pages(go, n, dc);
+}
+
+unsigned long window_demote_all(struct address_space *mapping)
+{
+	struct window *w = atomic_load(&mapping->window);
+	struct demote_control dc = { .hard = true };
+	struct page *pages[PAGEVEC_SIZE];
+	pgoff_t index = 0;
+	unsigned int nr;
+
+	while (w && (nr = find_get_pages_range(mapping, &index, UINT64_MAX,
+					       PAGEVEC_SIZE, pages, ANY_TAG))) {
+		demote_some(mapping, pages, nr, &dc);
+		if (dc.nomem && !try_to_free_pages(GFP_USER, 0, ZONE_MOVABLE))
+			break;
+		dc.nomem = false;
+	}
+	balloon_trim();
+	return w ? atomic_load(&w->nr_pages) : 0;
+}
+
+void window_deactivate_range(struct address_space *mapping, pgoff_t first,
+			     pgoff_t last)
+{
+	struct lruvec *lruvec = &NODE_DATA(0)->lruvec;
+	struct page *pages[PAGEVEC_SIZE];
+	unsigned int nr;
+
+	while ((nr = find_get_pages_range(mapping, &first, last, PAGEVEC_SIZE,
+					  pages, ANY_TAG))) {
+		mutex_lock(&lruvec->lock);
+		for (unsigned int i = 0; i < nr; i++) {
+			page_clear(pages[i], PG_referenced);
+			if (PageWindow(pages[i]) && page_test(pages[i], PG_lru))
+				list_move_tail(&pages[i]->lru,
+					       &lruvec->lists[LRU_WINDOW]);
+		}
+		mutex_unlock(&lruvec->lock);
+		put_pages(pages, nr);
+	}
+}
+
+void window_idle(struct address_space *mapping)
+{
+	struct window *w = atomic_load(&mapping->window);
+
+	if (!w || mapping_mapped(mapping))
+		return;
+	window_redirty(mapping, true);	/* a clean file may be forgotten */
+	/* Many stay: the next client may be about to come. */
+	if (atomic_load(&w->nr_pages) <= IDLE_PAGES)
+		window_demote_all(mapping);
+	else
+		window_deactivate_range(mapping, 0, UINT64_MAX);
+}
+
+void window_mlock_range(struct address_space *mapping, pgoff_t first,
+			pgoff_t last)
+{
+	struct page *pages[PAGEVEC_SIZE];
+	unsigned int nr;
+
+	while ((nr = find_get_pages_range(mapping, &first, last, PAGEVEC_SIZE,
+					  pages, ANY_TAG))) {
+		for (unsigned int i = 0; i < nr; i++)
+			page_set(pages[i], PG_mlocked);
+		put_pages(pages, nr);
+	}
+}
+
+/* ---- keeping room ---- */
+
+static unsigned long window_gap(void)
+{
+	return min(GAP_PAGES, window_limit() / 32);
+}
+
+bool windows_over(void)
+{
+	return nr_window_pages() + window_gap() > window_limit();
+}
+
+/* (A) when kswapd last found nothing to demote, ms */
+static atomic_ulong vain_ms;
+
+void balance_windows(void)
+{
+	unsigned long target = window_limit() - 2 * window_gap(), nr;
+
+	while ((nr = nr_window_pages()) > target) {
+		if (shrink_windows(min(nr - target, 4ul * WINDOW_BATCH), false))
+			continue;
+		atomic_store(&vain_ms, mm_msecs());
+		return;
+	}
+}
+
+static void wake_for_windows(void)
+{
+	if (windows_over() && mm_msecs() - atomic_load(&vain_ms) > VAIN_MS)
+		wakeup_kswapd(NODE_DATA(0));
+}
+
+bool window_charge_or_shrink(unsigned long nr)
+{
+	for (unsigned int tries = 0; tries < CHARGE_TRIES; tries++) {
+		if (window_charge(nr)) {
+			wake_for_windows();
+			return true;
+		}
+		if (!shrink_windows(max_t(unsigned long, nr, 16), tries > 1))
+			try_to_free_pages(GFP_USER, 0, ZONE_MOVABLE);
+	}
+	return false;
+}

@@ -1,0 +1,733 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/memory.c - page faults of clients
+ *
+ *   handle_mm_fault			VMA, rights
+ *     handle_pte_fault
+ *       do_read_fault			the page and some neighbours
+ *         ->fault			page cache, read-ahead, I/O
+ *         promote_pages		from the arena into the window
+ *         mmu->map			into the client, read-only
+ *       do_write_fault			the page, for writing
+ *         ->fault, ->page_mkwrite	room in the store, copies above us gone
+ *         promote_pages, or it is there (do_wp_page)
+ *         dirty; mmu->map or unprotect
+ *       (anonymous memory and swap entries come in here)
+ *
+ * I1. A right to write is given with the page locked, after the pte has
+ *     _PAGE_RW, the page is dirty and PG_kcached was seen clear; so whoever
+ *     takes the lock later knows whom to take the right from (rmap.c).
+ * I2. Memory for window and page tables is had before pages are locked. If a
+ *     table has gone meanwhile the fault starts again; a read just is not noted.
+ * I3. Every way out of here has woken the thread, or says that it must be ended.
+ *
+ * Fault-around: a VMA remembers up to four places where the next fault would
+ * continue a sequence. One that does gets four times as many pages as the last,
+ * up to 64; one that does not gets its page alone.
+ *
+ * Locks:  mmap_lock (read) > invalidate_lock (read, in ->fault) > page locks in
+ *         index order (neighbours: tried only) > page_table_lock.
+ * Source: Linux mm/memory.c (do_fault, do_fault_around, do_wp_page). Differs:
+ *         mmap_lock is held over I/O: it is one client's own.
+ */
+#include <errno.h>
+
+#include "internal.h"
+#include "err.h"
+#include "page.h"
+#include "slab.h"
+#include "swap.h"
+#include "vmstat.h"
+#include "window_i.h"
+
+/* Times a fault starts again when things change under it; arbitrary. */
+#define FAULT_TRIES	64u
+
+/* ---- fault-around ---- */
+
+#define AROUND_STREAMS	4u
+#define AROUND_GROWTH	4u
+
+/* Fields: (L) lock. */
+struct fault_around {
+	struct mutex lock;
+	unsigned int clock;		/* (L) */
+	struct {
+		pgoff_t next;		/* (L) where it would go on */
+		unsigned int size;	/* (L) pages the last fault got */
+		unsigned int used;	/* (L) when; for replacement */
+	} stream[AROUND_STREAMS];
+};
+
+void vma_free_around(struct vm_area_struct *vma)
+{
+	struct fault_around *around = vma->around;
+
+	if (!around)
+		return;
+	vma->around = NULL;
+	mutex_destroy(&around->lock);
+	kfree(around);
+}
+
+static struct fault_around *vma_around(struct vm_area_struct *vma)
+{
+	struct fault_around *around, *old = NULL;
+
+	around = __atomic_load_n(&vma->around, __ATOMIC_ACQUIRE);
+	if (likely(around))
+		return around;
+	around = kzalloc(sizeof(*around), GFP_KERNEL);
+	if (!around)
+		return NULL;
+	mutex_init(&around->lock, LOCK_LEAF);
+	if (__atomic_compare_exchange_n(&vma->around, &old, around, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return around;
+	mutex_destroy(&around->lock);
+	kfree(around);
+	return old;
+}
+
+/* The stream a fault at @index continues, or the one to be replaced. */
+static unsigned int around_stream(struct fault_around *around, pgoff_t index)
+{
+	unsigned int oldest = 0;
+
+	for (unsigned int i = 0; i < AROUND_STREAMS; i++) {
+		if (around->stream[i].size && around->stream[i].next == index)
+			return i;
+		if ((int)(around->stream[i].used -
+			  around->stream[oldest].used) < 0)
+			oldest = i;
+	}
+	around->stream[oldest].size = 0;
+	return oldest;
+}
+
+/* How many pages from @index on this fault is to bring. */
+static unsigned int around_pages(struct vm_area_struct *vma, pgoff_t index)
+{
+	struct fault_around *around;
+	unsigned int nr = 1, i;
+
+	if (vma->vm_flags & VM_RAND_READ)
+		return 1;
+	around = vma_around(vma);
+	if (!around)
+		return 1;
+	mutex_lock(&around->lock);
+	i = around_stream(around, index);
+	if (around->stream[i].size)
+		nr = min(around->stream[i].size * AROUND_GROWTH, WINDOW_BATCH);
+	else if (vma->vm_flags & VM_SEQ_READ)
+		nr = WINDOW_BATCH;
+	around->stream[i].size = nr;
+	around->stream[i].next = index + nr;
+	around->stream[i].used = ++around->clock;
+	mutex_unlock(&around->lock);
+	return nr;
+}
+
+/* The fault at @index brought @nr pages, fewer than it was to. */
+static void around_was_short(struct vm_area_struct *vma, pgoff_t index,
+			     unsigned int wanted, unsigned int nr)
+{
+	struct fault_around *around = READ_ONCE(vma->around);
+
+	if (!around || nr >= wanted)
+		return;
+	mutex_lock(&around->lock);
+	for (unsigned int i = 0; i < AROUND_STREAMS; i++)
+		if (around->stream[i].next == index + wanted)
+			around->stream[i].next = index + nr;
+	mutex_unlock(&around->lock);
+}
+
+/* Cut at the VMA's end and where the next chunk begins. */
+static unsigned int around_cut(const struct vm_fault *vmf, unsigned int nr)
+{
+	pgoff_t in_chunk = WINDOW_CHUNK_PAGES - vmf->pgoff % WINDOW_CHUNK_PAGES;
+	pgoff_t in_vma = vma_last_pgoff(vmf->vma) - vmf->pgoff + 1;
+
+	return min_t(pgoff_t, nr, min(in_chunk, in_vma));
+}
+
+/* ---- the page ---- */
+
+static struct address_space *vmf_mapping(const struct vm_fault *vmf)
+{
+	return vmf->vma->vm_file->f_mapping;
+}
+
+static bool past_end(struct address_space *mapping, pgoff_t index)
+{
+	return (loff_t)(index << PAGE_SHIFT) >= i_size_read(mapping);
+}
+
+static void fault_wake(const struct vm_fault *vmf)
+{
+	vmf->vma->vm_mm->mmu->wake(vmf->vma, vmf->address, 1);
+}
+
+static struct file_ra_state *fault_ra(const struct vm_fault *vmf)
+{
+	return vmf->vma->vm_flags & VM_RAND_READ ? NULL :
+						   &vmf->vma->vm_file->f_ra;
+}
+
+/* It is in the cache; the reader's next window may be due. */
+static bool cached_page(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf_mapping(vmf);
+	struct page *page = find_get_page(mapping, vmf->pgoff);
+	struct file_ra_state *ra = fault_ra(vmf);
+
+	if (!page)
+		return false;
+	if (!page_test(page, PG_uptodate)) {
+		put_page(page);
+		return false;
+	}
+	if (ra && page_test(page, PG_readahead))
+		page_cache_async_readahead(mapping, ra, page, vmf->pgoff, 1);
+	vmf->page = page;
+	return true;
+}
+
+vm_fault_t filemap_fault(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf_mapping(vmf);
+	struct page *page;
+
+	if (past_end(mapping, vmf->pgoff)) {
+		/*
+		 * The window ends with the file, and then its kernel raises
+		 * SIGBUS by itself; so a truncate is on its way. Not to be asked
+		 * again and again until it has cut the window, wait for it.
+		 */
+		down_read(&mapping->invalidate_lock);
+		up_read(&mapping->invalidate_lock);
+		return VM_FAULT_RETRY;
+	}
+	if (cached_page(vmf))
+		return 0;
+	page = filemap_get_page(mapping, fault_ra(vmf), vmf->pgoff, 1);
+	if (IS_ERR(page))
+		return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM :
+						  VM_FAULT_SIGBUS;
+	vmf->page = page;
+	return VM_FAULT_MAJOR;
+}
+
+/* Is it still what ->fault found, and part of the file? Page locked. */
+static bool page_still_there(const struct vm_fault *vmf, struct page *page,
+			     pgoff_t index)
+{
+	struct address_space *mapping = vmf_mapping(vmf);
+
+	return page_mapping(page) == mapping && page_index(page) == index &&
+		page_test(page, PG_uptodate) && !past_end(mapping, index);
+}
+
+/* ---- ptes ---- */
+
+/* Tables for the range. Context: as pte_alloc(). */
+static int alloc_ptes(const struct vm_fault *vmf, unsigned int nr)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long last = vmf->address + (nr - 1) * PAGE_SIZE;
+	int err = pte_alloc(mm, vmf->address);
+
+	return err || nr == 1 ? err : pte_alloc(mm, last);
+}
+
+/*
+ * Many clients of large files may need more tables than there is memory for
+ * metadata. Tables may take a third of it; beyond that those go that only say
+ * what can be read, and pages leave the windows, so that others become empty.
+ */
+static unsigned long page_table_limit(void)
+{
+	unsigned long frames = 0;
+	struct zone *zone;
+
+	for_each_zone(zone)
+		if (zone->type == ZONE_NORMAL)
+			frames += zone->spanned;
+	return frames / 3;
+}
+
+static void make_room_for_tables(void)
+{
+	if (shrink_page_tables() < page_table_limit() / 8)
+		shrink_windows(4 * WINDOW_BATCH, true);
+}
+
+static int alloc_ptes_hard(const struct vm_fault *vmf, unsigned int nr)
+{
+	int err;
+
+	if (vm_stat_read(NR_PAGETABLE) > page_table_limit())
+		make_room_for_tables();
+	err = alloc_ptes(vmf, nr);
+	for (unsigned int tries = 0; err == -ENOMEM && tries < FAULT_TRIES;
+	     tries++) {
+		make_room_for_tables();
+		err = alloc_ptes(vmf, nr);
+	}
+	return err;
+}
+
+/* What needs memory, before pages are locked (I2). */
+static vm_fault_t prepare(const struct vm_fault *vmf, unsigned int nr)
+{
+	int err = window_arm_chunk(vmf_mapping(vmf), vmf->pgoff);
+
+	if (!err)
+		err = alloc_ptes_hard(vmf, nr);
+	if (err == -EAGAIN)
+		return VM_FAULT_RETRY;	/* some client cannot be reached now */
+	return err ? VM_FAULT_OOM : 0;
+}
+
+/* Readable, if nothing is noted yet. A table that has gone: I2. */
+static void note_readable(const struct vm_fault *vmf, unsigned int nr)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	unsigned long addr = vmf->address;
+
+	mutex_lock(&mm->page_table_lock);
+	for (; nr; nr--, addr += PAGE_SIZE) {
+		pte_t *ptep = pte_offset(mm, addr);
+
+		if (ptep && !pte_present(*ptep))
+			set_pte(mm, addr, ptep,
+				(pte_t){ _PAGE_PRESENT | _PAGE_ACCESSED });
+	}
+	mutex_unlock(&mm->page_table_lock);
+}
+
+/* False: its table has gone. */
+static bool note_writable(const struct vm_fault *vmf)
+{
+	struct mm_struct *mm = vmf->vma->vm_mm;
+	pte_t *ptep;
+
+	mutex_lock(&mm->page_table_lock);
+	ptep = pte_offset(mm, vmf->address);
+	if (ptep)
+		set_pte(mm, vmf->address, ptep,
+			(pte_t){ _PAGE_PRESENT | _PAGE_ACCESSED | _PAGE_RW |
+				 _PAGE_DIRTY });
+	mutex_unlock(&mm->page_table_lock);
+	return ptep;
+}
+
+/* ---- into the window ---- */
+
+/* A demoted page is back: it was wanted. */
+static void count_soft(struct page *page, vm_fault_t *ret)
+{
+	if (!page_test_clear(page, PG_workingset))
+		return;
+	page_set(page, PG_referenced);
+	page_clear(page, PG_stream);
+	*ret |= VM_FAULT_SOFT;
+}
+
+/*
+ * Those of the locked, consecutive pages that are in the arena. @charged: room
+ * for so many; what is not used of it goes back. Return: how many of @pages, from
+ * the first on, are in the window now.
+ */
+static unsigned int promote_some(struct page **pages, unsigned int nr,
+				 unsigned int charged)
+{
+	unsigned int i = 0, n, ready = 0;
+
+	while (i < nr) {
+		if (PageWindow(pages[i])) {
+			ready = ++i;
+			continue;
+		}
+		for (n = 1; i + n < nr && !PageWindow(pages[i + n]); n++)
+			;
+		n = min(n, charged);
+		if (!n || promote_pages(pages + i, n))
+			break;
+		charged -= n;
+		i += n;
+		ready = i;
+	}
+	if (charged)
+		window_uncharge(charged);
+	return ready;
+}
+
+/* The pages are in the window: let the client have them. @nr > 0. */
+static void map_pages(const struct vm_fault *vmf, struct page **pages,
+		      unsigned int nr, bool write)
+{
+	const struct mmu_ops *mmu = vmf->vma->vm_mm->mmu;
+
+	if (write && (vmf->flags & FAULT_FLAG_WP)) {
+		mmu->unprotect(vmf->vma, vmf->address, nr);
+		return;
+	}
+	if (mmu->map(vmf->vma, vmf->address, nr, write) != -EFAULT)
+		return;
+	/* A client has punched it out of the memfd: it is zeros. */
+	window_restore_page(pages[0]);
+	if (mmu->map(vmf->vma, vmf->address, 1, write))
+		fault_wake(vmf);
+}
+
+/* ---- reading ---- */
+
+/*
+ * Uptodate pages of consecutive indices from vmf->page on, referenced, at most
+ * @nr. Marks that start read-ahead are acted on: nobody else will meet them.
+ */
+static unsigned int gather(const struct vm_fault *vmf, struct page **pages,
+			   unsigned int nr)
+{
+	struct address_space *mapping = vmf_mapping(vmf);
+	pgoff_t index = vmf->pgoff + 1, last = vmf->pgoff + nr - 1;
+	struct file_ra_state *ra = fault_ra(vmf);
+	struct page *found[PAGEVEC_SIZE];
+	unsigned int n = 1, got, i;
+	bool whole = true;
+
+	pages[0] = vmf->page;
+	get_page(vmf->page);
+	while (whole && n < nr &&
+	       (got = find_get_pages_range(mapping, &index, last,
+					   min(nr - n, PAGEVEC_SIZE), found,
+					   ANY_TAG))) {
+		for (i = 0; i < got && whole; i++) {
+			struct page *page = found[i];
+
+			whole = page_index(page) == vmf->pgoff + n &&
+				page_test(page, PG_uptodate);
+			if (!whole)
+				break;
+			if (ra && page_test(page, PG_readahead))
+				page_cache_async_readahead(mapping, ra, page,
+						vmf->pgoff + n, 1);
+			pages[n++] = page;
+		}
+		put_pages(found + i, got - i);
+	}
+	return n;
+}
+
+static unsigned int count_in_arena(struct page **pages, unsigned int nr)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < nr; i++)
+		n += !PageWindow(pages[i]);
+	return n;
+}
+
+/* The first is waited for; returns how many, from it on, are locked and good. */
+static unsigned int lock_pages(const struct vm_fault *vmf, struct page **pages,
+			       unsigned int nr)
+{
+	unsigned int n = 0;
+
+	lock_page(pages[0]);
+	for (;;) {
+		if (!page_still_there(vmf, pages[n], vmf->pgoff + n)) {
+			unlock_page(pages[n]);
+			break;
+		}
+		n++;
+		if (n == nr || !trylock_page(pages[n]))
+			break;
+	}
+	return n;
+}
+
+/*
+ * Room for the pages that are in the arena; if not for all, for the first.
+ * Return: false if there is none.
+ */
+static bool charge_for(struct page **pages, unsigned int *nr,
+		       unsigned int *charged)
+{
+	*charged = count_in_arena(pages, *nr);
+	if (!*charged || window_charge_or_shrink(*charged))
+		return true;
+	put_pages(pages + 1, *nr - 1);
+	*nr = 1;
+	*charged = count_in_arena(pages, 1);
+	return !*charged || window_charge_or_shrink(*charged);
+}
+
+/* @pages: gathered. Return: VM_FAULT_RETRY: woken, or to be tried again. */
+static vm_fault_t map_around(struct vm_fault *vmf, struct page **pages,
+			     unsigned int nr)
+{
+	unsigned int wanted = nr, charged, locked, ready;
+	vm_fault_t ret = 0;
+
+	if (!charge_for(pages, &nr, &charged)) {
+		put_pages(pages, nr);
+		return VM_FAULT_OOM;
+	}
+	locked = lock_pages(vmf, pages, nr);
+	for (unsigned int i = 0; i < locked; i++) {
+		if (nr > 1 && !PageWindow(pages[i]) &&
+		    !page_test(pages[i], PG_workingset))
+			page_set(pages[i], PG_stream);
+	}
+	if (locked)
+		count_soft(pages[0], &ret);
+	ready = promote_some(pages, locked, charged);
+	if (ready) {
+		note_readable(vmf, ready);
+		map_pages(vmf, pages, ready, false);
+		count_vm_events(PGFAULTAROUND, ready - 1);
+	}
+	for (unsigned int i = 0; i < locked; i++)
+		unlock_page(pages[i]);
+	put_pages(pages, nr);
+	around_was_short(vmf->vma, vmf->pgoff, wanted, ready);
+	return ready ? ret : VM_FAULT_RETRY;
+}
+
+static vm_fault_t do_read_fault(struct vm_fault *vmf)
+{
+	struct page *pages[WINDOW_BATCH];
+	vm_fault_t ret, more;
+	unsigned int wanted, nr;
+
+	wanted = around_cut(vmf, around_pages(vmf->vma, vmf->pgoff));
+	ret = vmf->vma->vm_ops->fault(vmf);
+	if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
+		return ret;
+	nr = gather(vmf, pages, wanted);
+	around_was_short(vmf->vma, vmf->pgoff, wanted, nr);
+	put_page(vmf->page);		/* gather() has its own */
+	more = prepare(vmf, nr);
+	if (more)
+		put_pages(pages, nr);
+	else
+		more = map_around(vmf, pages, nr);
+	return ret | more;
+}
+
+/* ---- writing ---- */
+
+/* Context: page locked, good, in the window, PG_kcached clear. */
+static vm_fault_t grant_write(struct vm_fault *vmf)
+{
+	if (!note_writable(vmf))
+		return VM_FAULT_RETRY;
+	set_page_dirty(vmf->page);
+	vmf->page->granted_cs = mm_centisecs();
+	map_pages(vmf, &vmf->page, 1, true);
+	return 0;
+}
+
+/* Context: page locked. Return: 0; RETRY; OOM: there is no room for it. */
+static vm_fault_t write_locked(struct vm_fault *vmf, unsigned int charged)
+{
+	struct page *page = vmf->page;
+	vm_fault_t ret = VM_FAULT_RETRY;
+
+	if (!page_still_there(vmf, page, vmf->pgoff) ||
+	    page_test(page, PG_kcached)) {
+		if (charged)
+			window_uncharge(charged);
+		return ret;
+	}
+	ret = 0;
+	count_soft(page, &ret);
+	if (!promote_some(&page, 1, charged))
+		return charged ? VM_FAULT_OOM : VM_FAULT_RETRY;
+	page_clear(page, PG_stream);
+	return ret | grant_write(vmf);
+}
+
+/*
+ * A write to a page the client lacks (do_shared_fault), or has read-only
+ * (do_wp_page): by the time the page is locked either may have become the
+ * other. Return: RETRY: nothing has happened.
+ */
+static vm_fault_t do_write_once(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned int charge;
+	vm_fault_t ret, more;
+
+	ret = vma->vm_ops->fault(vmf);
+	if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
+		return ret;
+	more = vma->vm_ops->page_mkwrite ? vma->vm_ops->page_mkwrite(vmf) : 0;
+	if (more)
+		goto out;
+	more = prepare(vmf, 1);
+	if (more)
+		goto out;
+	charge = !PageWindow(vmf->page);
+	if (charge && !window_charge_or_shrink(1)) {
+		more = VM_FAULT_OOM;
+		goto out;
+	}
+	lock_page(vmf->page);
+	more = write_locked(vmf, charge);
+	unlock_page(vmf->page);
+out:
+	put_page(vmf->page);
+	return ret | more;
+}
+
+static vm_fault_t do_write_fault(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf_mapping(vmf);
+	vm_fault_t ret = 0, major = 0;
+
+	/* Before the right is given: this is the writer's pause. */
+	balance_dirty_pages_ratelimited(mapping, 1);
+	for (unsigned int tries = 0; tries < FAULT_TRIES; tries++) {
+		ret = do_write_once(vmf);
+		major |= ret & VM_FAULT_MAJOR;
+		if (!(ret & VM_FAULT_RETRY) || past_end(mapping, vmf->pgoff))
+			break;
+	}
+	return ret | major;
+}
+
+/* ---- the way in ---- */
+
+/* A pte that is not present and not none would be a swap entry's. */
+static vm_fault_t handle_pte_fault(struct vm_fault *vmf)
+{
+	if (vmf->flags & FAULT_FLAG_WRITE)
+		return do_write_fault(vmf);
+	return do_read_fault(vmf);
+}
+
+static void count_fault(struct mm_struct *mm, unsigned int flags, vm_fault_t ret)
+{
+	bool major = ret & VM_FAULT_MAJOR;
+
+	count_vm_event(PGFAULT);
+	atomic_fetch_add_explicit(&mm->counters[major ? MM_MAJFLT : MM_MINFLT],
+				  1, memory_order_relaxed);
+	if (major)
+		count_vm_event(PGMAJFAULT);
+	if (ret & VM_FAULT_SOFT) {
+		count_vm_event(PGSOFTFAULT);
+		atomic_fetch_add_explicit(&mm->counters[MM_SOFTFLT], 1,
+					  memory_order_relaxed);
+	}
+	if (flags & FAULT_FLAG_WP) {
+		count_vm_event(PGWPFAULT);
+		atomic_fetch_add_explicit(&mm->counters[MM_WPFLT], 1,
+					  memory_order_relaxed);
+	}
+	if (ret & VM_FAULT_ERROR)
+		count_vm_event(PGFAULT_ERROR);
+}
+
+/* Context: mmap_lock. */
+static vm_fault_t __handle_mm_fault(struct mm_struct *mm, unsigned long address,
+				    unsigned int flags)
+{
+	struct vm_area_struct *vma = find_vma(mm, address);
+	struct vm_fault vmf = { .vma = vma, .address = address & PAGE_MASK,
+				.flags = flags };
+	vm_fault_t ret;
+
+	if (!vma || vma->vm_start > address ||
+	    !(vma->vm_flags & VM_ACCESS_FLAGS) ||
+	    ((flags & FAULT_FLAG_WRITE) && !(vma->vm_flags & VM_WRITE)))
+		return VM_FAULT_SIGSEGV;
+	vmf.pgoff = linear_page_index(vma, vmf.address);
+	ret = handle_pte_fault(&vmf);
+	if ((ret & VM_FAULT_RETRY) && !(ret & VM_FAULT_ERROR))
+		fault_wake(&vmf);	/* it will come again, or see SIGBUS */
+	return ret;
+}
+
+vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
+			   unsigned int flags)
+{
+	vm_fault_t ret;
+
+	down_read(&mm->mmap_lock);
+	ret = __handle_mm_fault(mm, address, flags);
+	up_read(&mm->mmap_lock);
+	count_fault(mm, flags, ret);
+	return ret;
+}
+
+/* ---- map-ahead ---- */
+
+/* Pages from *@indexp on that are in the window without a gap. */
+static unsigned int window_run(struct address_space *mapping, pgoff_t *indexp,
+			       pgoff_t last)
+{
+	struct page *pages[PAGEVEC_SIZE];
+	pgoff_t index = *indexp, start = 0;
+	unsigned int run = 0, nr;
+	bool going = true;
+
+	while (going && (nr = find_get_pages_range(mapping, &index, last,
+						   PAGEVEC_SIZE, pages,
+						   ANY_TAG))) {
+		for (unsigned int i = 0; i < nr && going; i++) {
+			if (!PageWindow(pages[i])) {
+				going = !run;
+			} else if (!run) {
+				start = page_index(pages[i]);
+				run = 1;
+			} else if (page_index(pages[i]) == start + run) {
+				run++;
+			} else {
+				going = false;
+			}
+		}
+		put_pages(pages, nr);
+	}
+	*indexp = start;
+	return run;
+}
+
+/* Context: mmap_lock. Return: where to go on. */
+static unsigned long map_chunk_ahead(struct vm_area_struct *vma,
+				     unsigned long addr, unsigned long end)
+{
+	pgoff_t index = linear_page_index(vma, addr), last;
+	unsigned int nr;
+
+	end = min(end, min(vma->vm_end, addr + WINDOW_CHUNK_PAGES * PAGE_SIZE));
+	last = linear_page_index(vma, end) - 1;
+	if (!(vma->vm_flags & VM_SHARED))
+		return end;	/* its kernel maps around by itself */
+	while (index <= last && (nr = window_run(vma->vm_file->f_mapping,
+						 &index, last))) {
+		vma->vm_mm->mmu->map(vma, vma_address(vma, index), nr, false);
+		index += nr;
+	}
+	return end;
+}
+
+void mmap_ahead(struct mm_struct *mm, unsigned long addr, size_t len,
+		bool (*stop)(void *arg), void *arg)
+{
+	unsigned long end = addr + len;
+	struct vm_area_struct *vma;
+
+	while (addr < end && !(stop && stop(arg))) {
+		down_read(&mm->mmap_lock);
+		vma = find_vma_intersection(mm, addr, end);
+		addr = vma ? map_chunk_ahead(vma, max(addr, vma->vm_start),
+					     end) : end;
+		up_read(&mm->mmap_lock);
+	}
+}

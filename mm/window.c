@@ -1,0 +1,764 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/window.c - windows: memfds that clients map, and the way into them
+ *
+ *   frame of the arena --pwritev--> window --mmu->map--> client
+ *        (freed)                      ^
+ *                                     +-- other clients: natively, by their
+ *                                         kernels, which know the page is there
+ *
+ * I1. PG_window <=> the page's bytes are in the memfd at its index, charged.
+ *     Both change with the page locked. Where a client has punched it out
+ *     behind our back the memfd lacks it: then it is zeros, and dirty.
+ * I2. A page is put into the memfd only when its chunk of 512 is armed in every
+ *     client that maps it: write-protect markers are in the client's page
+ *     tables, so that a page its kernel maps by itself comes up read-only. What
+ *     is armed stays so: a right to write is given page by page, and a page
+ *     leaves write-protected (demote.c, unmap_mapping_range()). Where that could
+ *     not be had the chunk is armed anew (window_disarm()).
+ * I3. The memfd's size is i_size, rounded up to a page, once whoever changed
+ *     i_size has called window_resize(). Nothing is put there past i_size: who
+ *     fills a page has it locked and looks at i_size under the lock, and who
+ *     truncates waits for the lock of each page before it cuts the memfd.
+ * I4. The memfd is never mapped here, and written in whole pages where a page
+ *     may be absent: reading a hole through a mapping, or writing part of
+ *     one, plants a page of zeros in every client.
+ *
+ * Whole-page writes to the memfd are atomic against clients' kernels mapping
+ * the page (run: no torn page in 32,768 filled under two readers).
+ *
+ * Locks:  page lock > window->lock > i_mmap_lock (read) > page_table_lock.
+ * Source: -
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "err.h"
+#include "page.h"
+#include "rcu.h"
+#include "slab.h"
+#include "swap.h"
+#include "vmstat.h"
+#include "window_i.h"
+
+/* Reads and writes of the memfd go on after a signal. */
+static int retry_io(ssize_t n, size_t len)
+{
+	if (n == (ssize_t)len)
+		return 0;
+	if (n < 0 && errno == EINTR)
+		return 1;
+	return n < 0 ? -errno : -EIO;	/* short: the kernel has no memory */
+}
+
+/* ---- making and unmaking ---- */
+
+static int open_read_only(int fd)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/*
+ * Does the kernel give memfds huge pages? Then a page we put there brings 511
+ * neighbours of zeros, which clients would read. (I4)
+ */
+static bool memfds_are_huge(void)
+{
+	static const char path[] =
+		"/sys/kernel/mm/transparent_hugepage/shmem_enabled";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[128];
+	ssize_t n;
+
+	if (fd < 0)
+		return false;		/* a kernel without any */
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	buf[max_t(ssize_t, n, 0)] = '\0';
+	return strstr(buf, "[always]") || strstr(buf, "[within_size]") ||
+		strstr(buf, "[force]");
+}
+
+static struct window *window_alloc(struct address_space *mapping)
+{
+	struct window *w;
+	int err;
+
+	if (memfds_are_huge())
+		return ERR_PTR(-EOPNOTSUPP);
+	w = kzalloc(sizeof(*w), GFP_KERNEL);
+	if (!w)
+		return ERR_PTR(-ENOMEM);
+	w->mapping = mapping;
+	mutex_init(&w->lock, LOCK_WINDOW);
+	init_rwsem(&w->i_mmap_lock, LOCK_I_MMAP);
+	w->fd = memfd_create("pagefs-window", MFD_CLOEXEC);
+	/* 0777 is the default: whoever has ro_fd could open it for writing. */
+	if (w->fd < 0 || fchmod(w->fd, 0600)) {
+		err = -errno;
+		goto out_window;
+	}
+	w->ro_fd = open_read_only(w->fd);
+	if (w->ro_fd < 0) {
+		err = -errno;
+		goto out_window;
+	}
+	return w;
+
+out_window:
+	if (w->fd >= 0)
+		close(w->fd);
+	destroy_rwsem(&w->i_mmap_lock);
+	mutex_destroy(&w->lock);
+	kfree(w);
+	return ERR_PTR(err);
+}
+
+static void window_free(struct window *w)
+{
+	close(w->ro_fd);
+	close(w->fd);
+	destroy_rwsem(&w->i_mmap_lock);
+	mutex_destroy(&w->lock);
+	kfree(w);
+}
+
+struct window *mapping_window(struct address_space *mapping)
+{
+	struct window *w = atomic_load(&mapping->window), *old = NULL;
+
+	if (w)
+		return w;
+	w = window_alloc(mapping);
+	if (IS_ERR(w))
+		return w;
+	if (!atomic_compare_exchange_strong(&mapping->window, &old, w)) {
+		window_free(w);
+		w = old;
+	}
+	window_resize(mapping);
+	return w;
+}
+
+static void armed_clear(struct window *w)
+{
+	uint64_t index, next = 0;
+	void *item;
+
+	while (radix_tree_gang_lookup(&w->armed, &item, &index, next,
+				      UINT64_MAX, 1)) {
+		radix_tree_delete(&w->armed, index);
+		next = index + 1;
+	}
+}
+
+/* Context: nobody knows the mapping any more. */
+void window_destroy(struct address_space *mapping)
+{
+	struct window *w = atomic_load(&mapping->window);
+
+	if (!w)
+		return;
+	BUG_ON(atomic_load(&w->nr_pages));
+	mutex_lock(&w->lock);
+	armed_clear(w);
+	mutex_unlock(&w->lock);
+	atomic_store(&mapping->window, NULL);
+	window_free(w);
+	balloon_trim();
+}
+
+/*
+ * Called after i_size or mapping->window was stored. Of two threads that did one
+ * each, one sees both: they meet in this exchange of i_size for itself, after
+ * their stores and before their loads. (A fence would do; ThreadSanitizer does
+ * not know those.)
+ */
+void window_resize(struct address_space *mapping)
+{
+	struct window *w;
+	loff_t size;
+
+	atomic_fetch_add(&mapping->i_size, 0);
+	w = atomic_load(&mapping->window);
+	if (!w)
+		return;
+	mutex_lock(&w->lock);
+	size = ALIGN(i_size_read(mapping), (loff_t)PAGE_SIZE);
+	/* It fails only for want of memory for the inode: never seen. */
+	if (size != w->size && !ftruncate(w->fd, size))
+		w->size = size;
+	mutex_unlock(&w->lock);
+}
+
+void mapping_grow(struct address_space *mapping, loff_t size)
+{
+	loff_t old = i_size_read(mapping);
+	struct page *page;
+
+	/*
+	 * Clients may have stored past the end, in the last page: not part of
+	 * the file. Clean or not, it is zero from here on (filemap.c I2).
+	 */
+	if (atomic_load(&mapping->window) && (old & ~PAGE_MASK)) {
+		page = find_lock_page(mapping, old >> PAGE_SHIFT);
+		if (page) {
+			/* demoted meanwhile, perhaps, with what they stored */
+			if (page_test(page, PG_uptodate))
+				page_zero_bytes(page, old & ~PAGE_MASK,
+						PAGE_SIZE - (old & ~PAGE_MASK));
+			unlock_page(page);
+			put_page(page);
+		}
+	}
+	i_size_write(mapping, size);
+	window_resize(mapping);
+}
+
+/* ---- arming ---- */
+
+static int arm_range(struct vm_area_struct *vma, pgoff_t first, pgoff_t last)
+{
+	pgoff_t from = max(first, vma->vm_pgoff);
+	pgoff_t to = min(last, vma_last_pgoff(vma));
+
+	if (!(vma->vm_flags & VM_SHARED) || from > to)
+		return 0;
+	return vma->vm_mm->mmu->protect(vma, vma_address(vma, from),
+					to - from + 1);
+}
+
+/* Context: window->lock. */
+static int arm_everywhere(struct address_space *mapping, pgoff_t first)
+{
+	pgoff_t last = first + WINDOW_CHUNK_PAGES - 1;
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	down_read(&mapping_win(mapping)->i_mmap_lock);
+	vma_interval_tree_foreach(vma, &mapping_win(mapping)->i_mmap, first, last) {
+		err = arm_range(vma, first, last);
+		if (err)
+			break;
+	}
+	up_read(&mapping_win(mapping)->i_mmap_lock);
+	return err;
+}
+
+/* Tag of chunks in w->armed where some client may lack markers again. */
+#define ARMED_TAG_PARTLY	0u
+
+/* Context: RCU or window->lock. */
+static bool chunk_is_armed(const struct window *w, uint64_t chunk)
+{
+	return radix_tree_lookup(&w->armed, chunk) &&
+		!radix_tree_tag_get(&w->armed, chunk, ARMED_TAG_PARTLY);
+}
+
+/* Context: window->lock, a preloaded node. */
+static int __window_arm_chunk(struct window *w, uint64_t chunk)
+{
+	int err = arm_everywhere(w->mapping, chunk * WINDOW_CHUNK_PAGES);
+
+	if (err)
+		return err;
+	if (!radix_tree_lookup(&w->armed, chunk))
+		return radix_tree_insert(&w->armed, chunk, w);
+	radix_tree_tag_clear(&w->armed, chunk, ARMED_TAG_PARTLY);
+	return 0;
+}
+
+int window_arm_chunk(struct address_space *mapping, pgoff_t index)
+{
+	struct window *w = atomic_load(&mapping->window);
+	uint64_t chunk = index / WINDOW_CHUNK_PAGES;
+	bool armed;
+	int err;
+
+	mm_rcu_read_lock();
+	armed = chunk_is_armed(w, chunk);
+	mm_rcu_read_unlock();
+	if (likely(armed))
+		return 0;
+	err = radix_tree_preload(GFP_KERNEL, 1);
+	if (err)
+		return err;
+	/*
+	 * A client that maps the file now arms what is in w->armed under this
+	 * lock after its kernel has registered the range, and until then has
+	 * no access; so either it sees the chunk or we reach the client.
+	 */
+	mutex_lock(&w->lock);
+	if (!chunk_is_armed(w, chunk))
+		err = __window_arm_chunk(w, chunk);
+	mutex_unlock(&w->lock);
+	return err;
+}
+
+void window_disarm(struct address_space *mapping, pgoff_t first, pgoff_t last)
+{
+	struct window *w = atomic_load(&mapping->window);
+	uint64_t chunk = first / WINDOW_CHUNK_PAGES, at;
+	void *item;
+
+	if (!w)
+		return;
+	mutex_lock(&w->lock);
+	for (; radix_tree_gang_lookup(&w->armed, &item, &at, chunk,
+				      last / WINDOW_CHUNK_PAGES, 1);
+	     chunk = at + 1)
+		radix_tree_tag_set(&w->armed, at, ARMED_TAG_PARTLY);
+	mutex_unlock(&w->lock);
+}
+
+int window_arm_vma(struct vm_area_struct *vma, unsigned long start,
+		   unsigned long end)
+{
+	struct window *w = atomic_load(&vma->vm_file->f_mapping->window);
+	pgoff_t first = linear_page_index(vma, start);
+	pgoff_t last = linear_page_index(vma, end) - 1;
+	uint64_t chunk = first / WINDOW_CHUNK_PAGES, run = chunk;
+	uint64_t end_chunk = last / WINDOW_CHUNK_PAGES, at;
+	void *item;
+	int err = 0;
+
+	if (!w || !(vma->vm_flags & VM_SHARED))
+		return 0;
+	mutex_lock(&w->lock);
+	while (!err && run <= end_chunk &&
+	       radix_tree_gang_lookup(&w->armed, &item, &at, run, end_chunk, 1)) {
+		chunk = at;
+		for (run = chunk + 1; run <= end_chunk &&
+		     radix_tree_lookup(&w->armed, run); run++)
+			;
+		err = arm_range(vma, max_t(pgoff_t, first,
+					   chunk * WINDOW_CHUNK_PAGES),
+				min_t(pgoff_t, last,
+				      run * WINDOW_CHUNK_PAGES - 1));
+	}
+	mutex_unlock(&w->lock);
+	return err;
+}
+
+/* ---- into the window ---- */
+
+static int fill_window(struct window *w, struct page **pages, unsigned int nr)
+{
+	struct iovec iov[WINDOW_BATCH];
+	unsigned int n = 0;
+	int ret;
+
+	VM_BUG_ON(nr > WINDOW_BATCH);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (i && pages[i]->pfn == pages[i - 1]->pfn + 1)
+			iov[n - 1].iov_len += PAGE_SIZE;
+		else
+			iov[n++] = (struct iovec){ page_address(pages[i]),
+						   PAGE_SIZE };
+	}
+	do
+		ret = retry_io(pwritev(w->fd, iov, (int)n,
+				       (off_t)pages[0]->index << PAGE_SHIFT),
+			       nr * PAGE_SIZE);
+	while (ret > 0);
+	return ret;
+}
+
+/*
+ * References beyond the tree's and the caller's are of readers who may have
+ * come before PG_window was set, and still read the frame: then it stays with
+ * the page, as a snapshot nobody needs, until the page is demoted.
+ */
+void page_drop_snapshot(struct page *page, int refs)
+{
+	/*
+	 * All sequentially consistent: PG_window was set before this load, a
+	 * reader's reference taken before its load of the flags (hold_frame()).
+	 * So who is not counted here sees PG_window there.
+	 */
+	if (page->pfn == PFN_NONE || atomic_load(&page->refcount) > refs)
+		return;
+	free_frames(page->pfn, 0);
+	WRITE_ONCE(page->pfn, PFN_NONE);
+}
+
+int promote_pages(struct page **pages, unsigned int nr)
+{
+	struct window *w = page_window(pages[0]);
+	int err = fill_window(w, pages, nr);
+
+	if (err) {
+		/* Some may have got there; nobody must find them. */
+		window_punch(w->mapping, pages[0]->index, nr);
+		return err;
+	}
+	atomic_fetch_add(&w->nr_pages, nr);
+	for (unsigned int i = 0; i < nr; i++) {
+		lru_set_window(pages[i]);
+		/* Else the I/O reads the frame, and its end frees it. */
+		if (!page_test(pages[i], PG_writeback))
+			page_drop_snapshot(pages[i], 2);
+	}
+	count_vm_events(PGPROMOTE, nr);
+	return 0;
+}
+
+/* ---- out of the window ---- */
+
+int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
+{
+	struct window *w = page_window(pages[0]);
+	struct iovec iov[MAX_RUN_PAGES];
+	unsigned int n = 0;
+	int ret;
+
+	VM_BUG_ON(nr > MAX_RUN_PAGES);
+	for (unsigned int i = 0; i < nr; i++) {
+		if (i && pfns[i] == pfns[i - 1] + 1)
+			iov[n - 1].iov_len += PAGE_SIZE;
+		else
+			iov[n++] = (struct iovec){ pfn_to_virt(pfns[i]),
+						   PAGE_SIZE };
+	}
+	do
+		ret = retry_io(preadv(w->fd, iov, (int)n,
+				      (off_t)pages[0]->index << PAGE_SHIFT),
+			       nr * PAGE_SIZE);
+	while (ret > 0);
+	return ret;
+}
+
+void window_punch(struct address_space *mapping, pgoff_t index, pgoff_t nr)
+{
+	struct window *w = atomic_load(&mapping->window);
+
+	if (!w)
+		return;
+	while (fallocate(w->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			 (off_t)index << PAGE_SHIFT, (off_t)nr << PAGE_SHIFT))
+		BUG_ON(errno != EINTR);	/* clients would keep what is stale */
+}
+
+void window_forget_page(struct page *page)
+{
+	struct window *w = page_window(page);
+
+	lru_clear_window(page);
+	atomic_fetch_sub(&w->nr_pages, 1);
+	window_uncharge(1);
+}
+
+void window_restore_page(struct page *page)
+{
+	static const char zeros[PAGE_SIZE];
+	struct window *w = page_window(page);
+	int ret;
+
+	do
+		ret = retry_io(pwrite(w->fd, zeros, PAGE_SIZE,
+				      (off_t)page->index << PAGE_SHIFT),
+			       PAGE_SIZE);
+	while (ret > 0);
+	set_page_dirty(page);
+	count_vm_event(WINDOW_FOREIGN);
+}
+
+/* ---- bytes, wherever they are ---- */
+
+static off_t page_pos(const struct page *page, size_t from)
+{
+	return ((off_t)page->index << PAGE_SHIFT) + (off_t)from;
+}
+
+int page_read_bytes(struct page *page, size_t from, void *buf, size_t len)
+{
+	int ret;
+
+	if (!PageWindow(page)) {
+		memcpy(buf, (char *)page_address(page) + from, len);
+		return 0;
+	}
+	do
+		ret = retry_io(pread(page_window(page)->fd, buf, len,
+				     page_pos(page, from)), len);
+	while (ret > 0);
+	return ret ? -EIO : 0;
+}
+
+int page_write_bytes(struct page *page, size_t from, const void *buf, size_t len)
+{
+	int ret;
+
+	if (!PageWindow(page)) {
+		memcpy((char *)page_address(page) + from, buf, len);
+		return 0;
+	}
+	do
+		ret = retry_io(pwrite(page_window(page)->fd, buf, len,
+				      page_pos(page, from)), len);
+	while (ret > 0);
+	return ret ? -EIO : 0;
+}
+
+int page_zero_bytes(struct page *page, size_t from, size_t len)
+{
+	static const char zeros[PAGE_SIZE];
+
+	return page_write_bytes(page, from, zeros, len);
+}
+
+/*
+ * Times a client is asked not to store to a page that copies are made of.
+ * Arbitrary; asking takes time, too, and who does not answer for long is ended.
+ */
+#define STOP_TRIES	64u
+
+/*
+ * Context: page locked. Into @pfn, the caller's own frame. Return: 0; -EIO;
+ * -EAGAIN: a client could store on, and nobody would tell who keeps a copy.
+ */
+static int copy_to_frame(struct page *page, bool kcached, pfn_t pfn)
+{
+	if (!page_mapping(page) && page->pfn == PFN_NONE) {
+		/* Truncated while in the window: past i_size, or a hole. */
+		memset(pfn_to_virt(pfn), 0, PAGE_SIZE);
+		return 0;
+	}
+	if (kcached && page_mapping(page)) {
+		if (PageWindow(page) && page_mkclean(&page, 1))
+			return -EAGAIN;
+		page_set(page, PG_kcached);
+	}
+	return page_read_bytes(page, 0, pfn_to_virt(pfn), PAGE_SIZE);
+}
+
+static int hold_copy(struct page *page, bool kcached, pfn_t *pfnp)
+{
+	pfn_t pfn = alloc_frames(GFP_USER, 0);
+	unsigned int tries = 0;
+	int err;
+
+	if (pfn == PFN_NONE)
+		return -ENOMEM;
+	do {
+		lock_page(page);
+		err = copy_to_frame(page, kcached, pfn);
+		unlock_page(page);
+	} while (err == -EAGAIN && ++tries < STOP_TRIES);
+	if (!err)
+		*pfnp = pfn;
+	else
+		free_frames(pfn, 0);
+	return err == -EAGAIN ? -EIO : err;
+}
+
+/* The page's own frame, if it is in the arena. */
+static bool hold_frame(struct page *page, pfn_t *pfnp)
+{
+	*pfnp = READ_ONCE(page->pfn);
+	/* pairs with page_drop_snapshot(): our reference came before this load */
+	return !(atomic_load(&page->flags) & (1u << PG_window)) &&
+		*pfnp != PFN_NONE;
+}
+
+int page_hold_bytes(struct page *page, bool kcached, pfn_t *pfnp)
+{
+	bool held;
+
+	if (!kcached || page_test(page, PG_kcached)) {
+		held = hold_frame(page, pfnp);
+	} else {
+		lock_page(page);
+		held = hold_frame(page, pfnp);
+		if (held)
+			page_set(page, PG_kcached);
+		unlock_page(page);
+	}
+	return held ? 0 : hold_copy(page, kcached, pfnp);
+}
+
+void page_release_bytes(struct page *page, pfn_t pfn)
+{
+	if (pfn != READ_ONCE(page->pfn))
+		free_frames(pfn, 0);
+}
+
+/* ---- for writeback ---- */
+
+/* Frames for the pages that have none. Return: how many, from the first on. */
+static unsigned int snapshot_frames(struct page **pages, unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		pfn_t pfn;
+
+		if (pages[i]->pfn != PFN_NONE)
+			continue;
+		pfn = alloc_frames(__GFP_MOVABLE | __GFP_MEMALLOC |
+				   __GFP_KSWAPD, 0);
+		if (pfn == PFN_NONE)
+			return i;
+		WRITE_ONCE(pages[i]->pfn, pfn);	/* hold_frame() may look */
+	}
+	return nr;
+}
+
+/* Context: pages locked, in the window, not under writeback. */
+static unsigned int snapshot_run(struct page **pages, unsigned int nr,
+				 bool *unstoppable)
+{
+	pfn_t pfns[MAX_RUN_PAGES];
+
+	nr = snapshot_frames(pages, nr);
+	if (!nr)
+		return 0;
+	for (unsigned int i = 0; i < nr; i++)
+		pfns[i] = pages[i]->pfn;
+	if (page_mkclean(pages, nr))
+		*unstoppable = true;
+	return window_read_frames(pages, nr, pfns) ? 0 : nr;
+}
+
+unsigned int window_snapshot(struct page **pages, unsigned int nr,
+			     bool *unstoppable)
+{
+	unsigned int i = 0, n, got;
+
+	*unstoppable = false;
+	while (i < nr) {
+		if (!PageWindow(pages[i])) {
+			i++;
+			continue;
+		}
+		for (n = 1; i + n < nr && PageWindow(pages[i + n]); n++)
+			;
+		got = snapshot_run(pages + i, n, unstoppable);
+		i += got;
+		if (got < n)
+			return i;
+	}
+	return nr;
+}
+
+/* ---- memory that is pinned ---- */
+
+#define GRANT_CS	100u	/* a second: how long a transfer may take */
+
+bool granted_lately(const struct page *page)
+{
+	return page->granted_cs &&
+		mm_centisecs() - page->granted_cs < GRANT_CS;
+}
+
+void window_note_recheck(struct page *page)
+{
+	struct window *w = page_window(page);
+
+	if (!granted_lately(page) || !mapping_mapped(page->mapping))
+		return;
+	page_set(page, PG_recheck);
+	atomic_store(&w->recheck, true);
+}
+
+bool window_wants_recheck(struct address_space *mapping)
+{
+	struct window *w = mapping_win(mapping);
+
+	return w && atomic_load(&w->recheck);
+}
+
+/* Context: a reference. Return: false if its second is not over. */
+static bool redirty_page(struct address_space *mapping, struct page *page,
+			 bool all)
+{
+	bool done = true;
+
+	if (!page_test(page, PG_recheck))
+		return true;
+	lock_page(page);
+	if (page_mapping(page) == mapping && page_test(page, PG_recheck)) {
+		done = all || !granted_lately(page);
+		if (done) {
+			page_clear(page, PG_recheck);
+			set_page_dirty(page);
+		}
+	}
+	unlock_page(page);
+	return done;
+}
+
+void window_redirty(struct address_space *mapping, bool all)
+{
+	struct window *w = mapping_win(mapping);
+	struct page *pages[PAGEVEC_SIZE];
+	pgoff_t index = 0;
+	bool done = true;
+	unsigned int nr;
+
+	if (!w || !atomic_exchange(&w->recheck, false))
+		return;
+	while ((nr = find_get_pages_range(mapping, &index, UINT64_MAX,
+					  PAGEVEC_SIZE, pages, ANY_TAG))) {
+		for (unsigned int i = 0; i < nr; i++) {
+			done &= redirty_page(mapping, pages[i], all);
+			put_page(pages[i]);
+		}
+	}
+	if (!done)
+		atomic_store(&w->recheck, true);
+}
+
+/* ---- clients' doings ---- */
+
+/* Is the page's memory there? Context: page locked. */
+static bool window_has_page(struct page *page)
+{
+	off_t pos = page_pos(page, 0);
+
+	return lseek(page_window(page)->fd, pos, SEEK_DATA) == pos;
+}
+
+static void remove_event_vma(struct vm_area_struct *vma, unsigned long start,
+			     unsigned long end)
+{
+	struct address_space *mapping = vma->vm_file->f_mapping;
+	pgoff_t index = linear_page_index(vma, max(start, vma->vm_start));
+	pgoff_t last = linear_page_index(vma, min(end, vma->vm_end)) - 1;
+	struct page *pages[PAGEVEC_SIZE];
+	unsigned int nr;
+
+	while ((nr = find_get_pages_range(mapping, &index, last, PAGEVEC_SIZE,
+					  pages, ANY_TAG))) {
+		for (unsigned int i = 0; i < nr; i++) {
+			lock_page(pages[i]);
+			if (page_mapping(pages[i]) == mapping &&
+			    PageWindow(pages[i]) && !window_has_page(pages[i]))
+				window_restore_page(pages[i]);
+			unlock_page(pages[i]);
+			put_page(pages[i]);
+		}
+	}
+}
+
+void window_remove_event(struct mm_struct *mm, unsigned long start,
+			 unsigned long end)
+{
+	struct vm_area_struct *vma;
+
+	down_read(&mm->mmap_lock);
+	for (vma = find_vma_intersection(mm, start, end);
+	     vma && vma->vm_start < end; vma = vma->vm_next)
+		/* Private mappings have no way to punch. */
+		if (vma->vm_flags & VM_MAYWRITE)
+			remove_event_vma(vma, start, end);
+	up_read(&mm->mmap_lock);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mm/window_i.h - what window.c, demote.c, balloon.c, memory.c and rmap.c share
+ */
+#ifndef PAGEFS_MM_WINDOW_I_H
+#define PAGEFS_MM_WINDOW_I_H
+
+#include "window.h"
+
+/* Pages filled, moved, mapped or demoted together: 256 KiB, from which on a
+ * page costs no less (measured: 1.2 us in runs of 64, 4 us alone). */
+#define WINDOW_BATCH	64u
+
+/* ---- balloon.c ---- */
+
+/*
+ * Room for @nr more pages in windows. False: the windows are at their limit, or
+ * the arena has no frames to give back. Context: as alloc_frames(GFP_USER).
+ */
+bool window_charge(unsigned long nr);
+void window_uncharge(unsigned long nr);
+/* Frames the windows do not need any more become the arena's again. */
+void balloon_trim(void);
+void balloon_exit(void);
+
+/* ---- window.c ---- */
+
+static inline struct window *page_window(const struct page *page)
+{
+	return atomic_load_explicit(&page->mapping->window,
+				    memory_order_acquire);
+}
+
+/* The memfd follows i_size. Context: anything but window->lock. */
+void window_resize(struct address_space *mapping);
+/*
+ * Arms the chunk of page @index in every client before its first page comes.
+ * Context: no locks from LOCK_RENAME down. Return: 0, -ENOMEM, -EAGAIN.
+ */
+int window_arm_chunk(struct address_space *mapping, pgoff_t index);
+/*
+ * Clients may lack markers for pages of the range, which are about to leave the
+ * window: their chunks are armed anew before the next page comes. Context:
+ * invalidate_lock for writing, so that none comes before this is known.
+ */
+void window_disarm(struct address_space *mapping, pgoff_t first, pgoff_t last);
+/*
+ * The pages' bytes go from their frames into the window; the frames are free.
+ * @pages: locked, uptodate, consecutive, not in the window, charged, armed.
+ * Return: 0, or -errno and nothing has changed.
+ */
+int promote_pages(struct page **pages, unsigned int nr);
+/* The window's bytes of consecutive pages into @pfns. Return: 0 or -EIO. */
+int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns);
+void window_punch(struct address_space *mapping, pgoff_t index, pgoff_t nr);
+void window_destroy(struct address_space *mapping);
+/* A page leaves the window and then the cache: it has no bytes until it is
+ * freed. Page locked; the memfd is the caller's. */
+void window_forget_page(struct page *page);
+/*
+ * The client has no page where we have one: it was punched behind our back.
+ * Context: page locked.
+ */
+void window_restore_page(struct page *page);
+
+/*
+ * For writeback: frames with the pages' bytes, write-protected first. Those
+ * in the arena need none. @pages: locked, consecutive. *@unstoppable: some
+ * client may go on writing, so that the pages stay dirty. Return: how many
+ * are ready, from the first on; fewer when memory is short.
+ */
+unsigned int window_snapshot(struct page **pages, unsigned int nr,
+			     bool *unstoppable);
+/* The snapshot, if there is one and nobody can be using it. */
+void page_drop_snapshot(struct page *page, int refs);
+
+/*
+ * Memory of a client that is pinned, for a device or for the copy of read(2), may
+ * be written to without a fault, after the right to write was taken away. For a
+ * second after that right was given a page that is written back may so have
+ * changed unseen, and is dirtied once more.
+ */
+bool granted_lately(const struct page *page);
+/* Context: page locked, in the window, on its way to the store. */
+void window_note_recheck(struct page *page);
+/* Pages to be written again become dirty: all, or those whose second is over. */
+void window_redirty(struct address_space *mapping, bool all);
+bool window_wants_recheck(struct address_space *mapping);
+
+/* ---- demote.c ---- */
+
+/* More pages in windows than kswapd wants to leave there. */
+bool windows_over(void);
+/* By kswapd: until there is room again. */
+void balance_windows(void);
+/* Room for @nr pages, by demoting others if it must be. False: none. */
+bool window_charge_or_shrink(unsigned long nr);
+
+/* ---- swap.c ---- */
+
+/* @page's list is another from now on: PG_window changes. Page locked. The
+ * second takes it off its list, if it is on one. */
+void lru_set_window(struct page *page);
+void lru_clear_window(struct page *page);
+/* An isolated page goes to the list its flags say. */
+void lru_putback(struct page *page);
+
+#endif /* PAGEFS_MM_WINDOW_I_H */
