@@ -40,6 +40,7 @@ enum {
 	OPT_CACHE,
 	OPT_ALLOW_OTHER,
 	OPT_LATENCY,
+	OPT_SOCKET,
 	OPT_LOG_LEVEL,
 	OPT_FAKE_NODES,
 };
@@ -49,6 +50,7 @@ static const struct option long_options[] = {
 	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "allow-other", no_argument, NULL, OPT_ALLOW_OTHER },
 	{ "latency", required_argument, NULL, OPT_LATENCY },
+	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "fake-nodes", required_argument, NULL, OPT_FAKE_NODES },
@@ -71,10 +73,13 @@ static const char help_text[] =
 "  --allow-other        users other than you may use the mount\n"
 "  --latency=MODE       low (default; as root keeps CPUs from deep sleep while\n"
 "                       requests come) or normal\n"
+"  --socket=PATH        where programs connect that map files from the cache;\n"
+"                       none: nowhere (default: below /run/pagefs, or the user's\n"
+"                       runtime directory)\n"
 "  -f, --foreground     do not detach; messages go to stderr\n"
 "  --log-level=LEVEL    error, warn, info (default) or debug\n"
 "  -o OPTION[,...]      mount options: memory=, cache=, log_level=, latency=,\n"
-"                       allow_other, and those of FUSE (ro, noatime, dev, suid, fsname=, ...)\n"
+"                       socket=, allow_other, and those of FUSE (ro, noatime, dev, suid, fsname=, ...)\n"
 "  --fake-nodes=N       for tests: split the memory into N NUMA nodes\n"
 "  -h, --help           this text\n"
 "  -V, --version        the version\n"
@@ -178,6 +183,43 @@ static int set_latency(struct config *config, const char *text)
 	return 0;
 }
 
+/*
+ * The path as it is from everywhere. One that cannot be resolved stays as it
+ * is, made absolute: whoever opens it knows best what to say.
+ */
+static char *absolute_path(const char *path)
+{
+	char *abs = realpath(path, NULL), *cwd;
+
+	if (abs || path[0] == '/')
+		return abs ?: strdup(path);
+	cwd = getcwd(NULL, 0);
+	if (!cwd || asprintf(&abs, "%s/%s", cwd, path) < 0)
+		abs = NULL;
+	free(cwd);
+	return abs;
+}
+
+static int set_socket(struct config *config, const char *text)
+{
+	char *path = NULL;
+
+	if (!*text) {
+		log_msg(LOG_ERR, "socket=: say a path, or none");
+		return -EINVAL;
+	}
+	if (strcmp(text, "none")) {
+		path = absolute_path(text);
+		if (!path) {
+			log_msg(LOG_ERR, "out of memory");
+			return -ENOMEM;
+		}
+	}
+	free(config->socket);
+	config->socket = path;
+	return 0;
+}
+
 static int set_fake_nodes(struct config *config, const char *text)
 {
 	char *end;
@@ -235,6 +277,8 @@ static int set_mount_option(struct config *config, const char *opt)
 		return set_cache(config, opt + 6);
 	if (!strncmp(opt, "latency=", 8))
 		return set_latency(config, opt + 8);
+	if (!strncmp(opt, "socket=", 7))
+		return set_socket(config, opt + 7);
 	if (!strncmp(opt, "log_level=", 10))
 		return set_log_level(config, opt + 10);
 	if (!strncmp(opt, "fake_nodes=", 11))
@@ -284,6 +328,8 @@ static int set_option(struct config *config, int opt, char *arg)
 		return set_log_level(config, arg);
 	case OPT_LATENCY:
 		return set_latency(config, arg);
+	case OPT_SOCKET:
+		return set_socket(config, arg);
 	case OPT_FAKE_NODES:
 		return set_fake_nodes(config, arg);
 	case OPT_ALLOW_OTHER:
@@ -316,23 +362,6 @@ static bool is_mount_helper(const char *argv0)
 	const char *slash = strrchr(argv0, '/');
 
 	return !strncmp(slash ? slash + 1 : argv0, "mount.", 6);
-}
-
-/*
- * The path as it is from everywhere. One that cannot be resolved stays as it
- * is, made absolute: whoever opens it knows best what to say.
- */
-static char *absolute_path(const char *path)
-{
-	char *abs = realpath(path, NULL), *cwd;
-
-	if (abs || path[0] == '/')
-		return abs ?: strdup(path);
-	cwd = getcwd(NULL, 0);
-	if (!cwd || asprintf(&abs, "%s/%s", cwd, path) < 0)
-		abs = NULL;
-	free(cwd);
-	return abs;
 }
 
 static enum config_verdict set_operands(struct config *config, int nr,
@@ -383,9 +412,15 @@ enum config_verdict config_parse(int argc, char **argv, struct config *config)
 		.log_level = LOG_INFO,
 		.fake_nodes = 1,
 		.low_latency = true,
+		.socket = strdup(""),
 	};
-	enum config_verdict verdict = parse(argc, argv, &parsed);
+	enum config_verdict verdict;
 
+	if (!parsed.socket) {
+		log_msg(LOG_ERR, "out of memory");
+		return CONFIG_ERROR;
+	}
+	verdict = parse(argc, argv, &parsed);
 	if (verdict == CONFIG_RUN)
 		*config = parsed;
 	else
@@ -397,5 +432,6 @@ void config_free(struct config *config)
 {
 	free(config->backing_dir);
 	free(config->mountpoint);
+	free(config->socket);
 	free(config->fuse_opts);
 }

@@ -20,6 +20,7 @@ struct config {
 	bool low_latency;	/* as fs_mount_options.low_latency */
 	bool foreground;
 	bool dry_run;		/* mount(8)'s -f: all but the mounting */
+	char *socket;		/* absolute; "": the default; NULL: none */
 	char *fuse_opts;	/* further -o options, comma separated, or NULL */
 };
 

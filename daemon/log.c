@@ -13,8 +13,12 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
+
+#define LIMIT_SECONDS	10	/* arbitrary */
+#define LIMIT_MESSAGES	10u	/* in that time, of one kind; arbitrary */
 
 static atomic_int max_level = LOG_INFO;
 static atomic_bool use_syslog;
@@ -62,4 +66,17 @@ void log_msg(int level, const char *fmt, ...)
 		syslog(level, "%s", line);
 	else
 		dprintf(2, "pagefsd: %s\n", line);
+}
+
+/* Racy between threads: a message more or less. */
+bool log_allowed(struct log_limit *limit)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	if (ts.tv_sec - atomic_load(&limit->since) >= LIMIT_SECONDS) {
+		atomic_store(&limit->since, ts.tv_sec);
+		atomic_store(&limit->nr, 0);
+	}
+	return atomic_fetch_add(&limit->nr, 1) < LIMIT_MESSAGES;
 }

@@ -8,6 +8,7 @@
 #ifndef PAGEFS_LOG_H
 #define PAGEFS_LOG_H
 
+#include <stdatomic.h>
 #include <syslog.h>
 #include "compiler.h"
 
@@ -16,6 +17,13 @@ void log_set_level(int level);
 /* From now on to syslog, facility daemon, instead of stderr. */
 void log_to_syslog(void);
 void log_msg(int level, const char *fmt, ...) __printf(2, 3);
+
+/* For messages that a client can bring about: ten in ten seconds. */
+struct log_limit {
+	atomic_long since;	/* seconds */
+	atomic_uint nr;
+};
+bool log_allowed(struct log_limit *limit);
 
 /* "error", "warn", "info" or "debug". Return: the level, or -EINVAL. */
 int log_parse_level(const char *name);

@@ -3,15 +3,19 @@
  * daemon/main.c - pagefsd: the process
  *
  *   parent   config_parse, fork ... wait for the child's word ... exit 0 or 1
- *   child      setsid, mm_init, fs_mount, fuse_serve_start --"ready"--> parent
+ *   child      setsid, mm_init, fs_mount, fuse_serve_start
+ *              faultd_start, conn_listen --"ready"--> parent
  *              uv_run: SIGTERM, SIGINT, or the kernel ended the session
- *              fuse_serve_stop, fs_umount, mm_exit, exit 0 or 1
+ *              requests end, fuse_serve_stop, faults end, clients go,
+ *              fs_umount, mm_exit, exit 0 or 1
  *
  * I1. fork() comes before the first thread.
  * I2. Until the word "ready" stderr is the caller's, and every failure has
  *     been said there; afterwards messages go to syslog.
  * I3. SIGTERM, SIGINT and SIGHUP are blocked while threads are created, so
  *     that all but the main thread keep them blocked.
+ * I4. All threads that have allocated are gone before mm_exit(): each keeps a
+ *     few free objects of its own until it ends.
  *
  * Exit status: 0; 1 for what failed, data that could not be written included;
  * 2 for a wrong command line.
@@ -31,17 +35,22 @@
 #include "mm_types.h"
 #include "pagefs_fs.h"
 #include "config.h"
+#include "internal.h"
 #include "log.h"
 
 /* Heaps of the C library, for all threads. Its own rule, 8 per CPU, would let
  * each worker keep what it once needed. Arbitrary. */
 #define MALLOC_ARENAS	2
+/* Threads for requests of clients that map files. Arbitrary: most of them wait
+ * for the disk. libuv's own default, 4, is for CPUs. */
+#define UV_THREADS	"16"
 
 /* The event loop and what lives in it. Main thread, but for uv_async_send(). */
 struct server {
 	uv_loop_t loop;
 	uv_signal_t sigterm, sigint;
 	uv_async_t ended;
+	bool has_clients;	/* of those that map files */
 };
 
 static const struct server_signal {
@@ -94,7 +103,8 @@ static int server_init(struct server *server)
 static void close_handle(uv_handle_t *handle, void *arg)
 {
 	(void)arg;
-	uv_close(handle, NULL);
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
 }
 
 static void server_exit(struct server *server)
@@ -170,6 +180,57 @@ static void child_ready(int fd)
 	close(fd);
 }
 
+/* ---- clients that map files ---- */
+
+static int start_listening(const struct config *config, struct server *server)
+{
+	const bool everybody = config->allow_other && !geteuid();
+	int err = clients_init(&server->loop);
+
+	if (err)
+		log_msg(LOG_ERR, "event loop: %s", uv_strerror(err));
+	else
+		err = conn_listen(&server->loop,
+				  *config->socket ? config->socket : NULL,
+				  everybody);
+	if (err)
+		clients_exit();
+	return err;
+}
+
+static int start_serving(const struct config *config, struct server *server)
+{
+	int err = uffd_probe();
+
+	if (err) {
+		log_msg(LOG_WARNING, "no userfaultfd (%s): programs cannot map files by themselves",
+			strerror(-err));
+		return err;
+	}
+	err = faultd_start(config->low_latency);
+	if (err) {
+		log_msg(LOG_ERR, "fault threads: %s", strerror(-err));
+		return err;
+	}
+	err = start_listening(config, server);
+	if (err)
+		faultd_stop();
+	else
+		server->has_clients = true;
+	return err;
+}
+
+/* Without them the mount is still of use; but what was asked for shall be. */
+static int start_clients(const struct config *config, struct server *server)
+{
+	int err;
+
+	if (!config->socket)
+		return 0;
+	err = start_serving(config, server);
+	return *config->socket ? err : 0;
+}
+
 /* ---- the mount's life ---- */
 
 static int mount_all(const struct config *config, struct server *server)
@@ -202,12 +263,23 @@ static int mount_all(const struct config *config, struct server *server)
 	return err;
 }
 
-static int umount_all(const struct config *config)
+/*
+ * Faults are served until the mount is gone: what the kernel hands in last may
+ * come from mapped memory.
+ */
+static int umount_all(const struct config *config, struct server *server)
 {
 	unsigned long lost = 0;
 	int err;
 
+	if (server->has_clients)
+		conn_quiesce();
 	fuse_serve_stop();
+	if (server->has_clients) {
+		faultd_stop();
+		conn_exit();
+		clients_exit();
+	}
 	err = fs_umount(&lost);
 	if (lost)
 		log_msg(LOG_ERR, "%s: %lu bytes could not be written and are lost: %s",
@@ -224,13 +296,18 @@ static int serve(const struct config *config, struct server *server, int ready_f
 
 	if (err)
 		return err;
+	err = start_clients(config, server);
+	if (err) {
+		umount_all(config, server);
+		return err;
+	}
 	log_msg(LOG_INFO, "%s on %s, memory=%zuM, cache=%s",
 		config->backing_dir, config->mountpoint,
 		config->memory / SZ_1M, config_cache_name(config));
 	child_ready(ready_fd);
 	termination_signals(SIG_UNBLOCK);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
-	return umount_all(config);
+	return umount_all(config, server);
 }
 
 static int run(const struct config *config, int ready_fd)
@@ -239,7 +316,7 @@ static int run(const struct config *config, int ready_fd)
 		.memory = config->memory,
 		.nr_nodes = config->fake_nodes,
 	};
-	struct server server;
+	struct server server = { .has_clients = false };
 	int err;
 
 	err = server_init(&server);
@@ -251,17 +328,20 @@ static int run(const struct config *config, int ready_fd)
 	if (err) {
 		log_msg(LOG_ERR, "memory=%zuM: %s", config->memory / SZ_1M,
 			strerror(-err));
-	} else {
-		err = serve(config, &server, ready_fd);
-		mm_exit();
+		server_exit(&server);
+		return err;
 	}
+	err = serve(config, &server, ready_fd);
 	server_exit(&server);
+	uv_library_shutdown();	/* its threads have memory of mm/'s: I4 */
+	mm_exit();
 	return err;
 }
 
 static void process_init(bool foreground)
 {
 	mallopt(M_ARENA_MAX, MALLOC_ARENAS);
+	setenv("UV_THREADPOOL_SIZE", UV_THREADS, 0);
 	umask(0);	/* modes are the callers' */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* EFBIG, not death, at a limit of ours */

@@ -4,6 +4,7 @@
 # tests/check-layers.sh - no folder includes what lies above it
 #
 #   include <- mm <- fs <- daemon
+#   include/pagefs, include/pagefs_wire.h <- client;  include/pagefs <- examples
 #
 # A quoted include must be a header of include/ or of the file's own folder
 # (mm may not see fs/internal.h, and fs not mm/internal.h). <...> includes of
@@ -44,11 +45,35 @@ check_folder() {
 
 [ -e include/mm_types.h ] || complain "include/mm_types.h: nothing to check"
 
+# check_client FOLDER ALLOWED-REGEX: what clients may see of include/ and theirs.
+check_client() {
+	local folder=$1 allowed=$2 file line name
+
+	while IFS=: read -r file line name; do
+		case $name in
+		\"*)
+			[[ $name =~ $allowed ]] ||
+				complain "$file:$line: $name is not a client's to see"
+			;;
+		*)
+			name=${name//[<>]/}
+			[ ! -e "include/$name" ] || [ -e "/usr/include/$name" ] ||
+				[[ "<$name>" =~ $allowed ]] ||
+				complain "$file:$line: <$name> is not a client's to see"
+			;;
+		esac
+	done < <(grep -HnE '^[[:space:]]*#[[:space:]]*include' "$folder"/*.[ch] \
+			2>/dev/null |
+		sed -E 's/^([^:]*:[0-9]+:).*include[[:space:]]*(["<][^">]*[">]).*/\1\2/')
+}
+
 lib='<(fuse|uv|liburing|linux/(fuse|io_uring|userfaultfd))'
 check_folder include "$lib"
 check_folder mm "$lib"
 check_folder fs '<(uv|linux/userfaultfd)'
 check_folder daemon '^$'
+check_client client '^"(internal|preload|sys|pagefs/pagefs|pagefs_wire)\.h"$'
+check_client examples '^<pagefs/pagefs\.h>$'
 
 [ $bad = 0 ] && echo "layers are in order"
 exit $bad

@@ -20,9 +20,10 @@ listed() {
 bad=0
 while read -r file; do
 	listed "$file" || { echo "$file is not in Makefile.am"; bad=1; }
-done < <(find include mm fs daemon client tests bench scripts doc -type f \
-		\( -name '*.[ch]' -o -name '*.sh' -o -name '*.8' \
-		   -o -name '*.3' -o -name '*.md' -o -name '*.supp' \) \
+done < <(find include mm fs daemon client examples tests bench scripts doc \
+		-type f \
+		\( -name '*.[ch]' -o -name '*.sh' -o -name '*.8' -o -name '*.1' \
+		   -o -name '*.3' -o -name '*.map' -o -name '*.md' -o -name '*.supp' \) \
 		2>/dev/null | sort)
 
 [ $bad = 0 ] && echo "every file is listed"

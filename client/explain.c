@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * client/explain.c - why a file is not mapped by pagefs
+ *
+ *   pagefs-run: /mnt/f: mapped by the kernel instead: REASON
+ *
+ * Written as one line with write(2): stdio is the program's, and may be in any
+ * state. Each reason is given once: it is the first file that says what is
+ * wrong, not the thousandth. PAGEFS_RUN_VERBOSE: for each file.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <limits.h>
+
+#include "internal.h"
+#include "preload.h"
+#include "sys.h"
+
+static const char *reason(int err)
+{
+	switch (err) {
+	case -EACCES:
+		return "you may read the file, but not write it";
+	case -EOPNOTSUPP:
+		return "the mapping is private and may be written to";
+	case -EBUSY:
+		return "the mount has cache=writeback and the file is open for writing";
+	case -EPERM:
+		return "userfaultfd or pidfd_getfd is not permitted here";
+	case -ECONNREFUSED:
+		return "the daemon takes no clients, or not this user's";
+	case -EPROTO:
+		return "the daemon is of another version";
+	case -ENOTCONN:
+		return "the daemon has gone";
+	case -ENOMEM:
+		return "no memory or address space for it";
+	case -EMFILE:
+	case -ENFILE:
+		return "too many open files";
+	default:
+		return strerrordesc_np(-err) ?: "unknown error";
+	}
+}
+
+static bool is_first(int err)
+{
+	static atomic_uchar said[256];
+
+	return !atomic_exchange(&said[-err & 0xff], 1);
+}
+
+void preload_explain(int fd, int err)
+{
+	char link[32], path[PATH_MAX], line[PATH_MAX + 128];
+	ssize_t len;
+
+	if (getenv("PAGEFS_RUN_QUIET") ||
+	    (!is_first(err) && !getenv("PAGEFS_RUN_VERBOSE")))
+		return;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		len = snprintf(path, sizeof(path), "descriptor %d", fd);
+	path[len] = '\0';
+	len = snprintf(line, sizeof(line),
+		       "pagefs-run: %s: mapped by the kernel instead: %s\n",
+		       path, reason(err));
+	if (write(STDERR_FILENO, line, (size_t)len) < 0)
+		return;		/* nobody to be told */
+}

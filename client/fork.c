@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * client/fork.c - the child has the same mappings, of its own
+ *
+ *   parent, before             child
+ *   all locks, all signals     descriptors of the parent's: closed
+ *   files: queued in a socket  no mapping left: connects when it needs to
+ *   fork() ------------------> else: files from the socket, session_open,
+ *   locks, signals             each mapping made again where it was
+ *
+ * Ranges are MADV_DONTFORK: with them copied, the child would read zeros where
+ * its parent waits for the daemon, and plant them in the window for all. So the
+ * child begins with holes there, and nothing may run in it that could touch
+ * them, or be put into them, before we have filled them: we register our
+ * handlers as early as we can, for those of a child run in that order.
+ *
+ * The child gets the files through a socket, as nothing of the keeper's is
+ * inherited, and the parent cannot have them in its table even for a moment:
+ * closing them would drop its fcntl(2) locks. In flight they are nowhere.
+ *
+ * F1. A mapping that cannot be made again is one of an empty file: SIGBUS.
+ * F2. If somebody has got its addresses first, the child cannot go on: what it
+ *     stores there would be in another's memory.
+ * vfork() and posix_spawn() share the parent's memory until they exec, and a
+ * child made by clone(2) itself gets SIGSEGV.
+ * Locks: all of them are held over fork() and made anew in the child.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "internal.h"
+#include "sys.h"
+
+static sigset_t saved_mask;	/* of the thread in fork() */
+
+/* ---- the parent ---- */
+
+/* Queue p's files for the child. Failing that, F1. */
+static void queue_files(struct pagefs *p)
+{
+	int pair[2];
+
+	p->fork_sock = -1;
+	if (!p->files || is_dead(p))
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		       0, pair))
+		return;
+	keeper_call(p, KEEPER_GIVE,
+		    (uint64_t[KEEPER_ARGS]){ (uint64_t)pair[1] });
+	close(pair[1]);
+	p->fork_sock = pair[0];
+}
+
+static void before_fork(void)
+{
+	struct pagefs *p;
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	pthread_mutex_lock(&conns_lock);
+	saved_mask = old;
+	for (p = conns; p; p = p->next) {
+		pthread_mutex_lock(&p->layout);
+		queue_files(p);
+	}
+	pthread_rwlock_wrlock(&table_lock);
+	for (p = conns; p; p = p->next)
+		pthread_mutex_lock(&p->pool.lock);
+}
+
+static void after_in_parent(void)
+{
+	sigset_t old = saved_mask;
+	struct pagefs *p;
+
+	for (p = conns; p; p = p->next)
+		pthread_mutex_unlock(&p->pool.lock);
+	pthread_rwlock_unlock(&table_lock);
+	for (p = conns; p; p = p->next) {
+		if (p->fork_sock >= 0)
+			close(p->fork_sock);
+		p->fork_sock = -1;
+		pthread_mutex_unlock(&p->layout);
+	}
+	pthread_mutex_unlock(&conns_lock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+/* ---- the child ---- */
+
+/*
+ * One packet's files, from @file on. Packets are full but the last; one that is
+ * not, because we had no numbers left, must be the last too, or files would get
+ * each other's descriptors. Return: the next file, NULL: no more will come.
+ */
+static struct kept_file *take_batch(int sock, struct kept_file *file)
+{
+	int fds[GIVE_BATCH];
+	int nr = wire_recv_fds(sock, fds, GIVE_BATCH), i;
+
+	for (i = 0; i < nr && file; i++, file = file->next)
+		file->child_fd = fds[i];
+	for (; i < nr; i++)
+		close(fds[i]);
+	return nr == GIVE_BATCH ? file : NULL;
+}
+
+static void take_files(struct pagefs *p)
+{
+	struct kept_file *file;
+
+	for (file = p->files; file; file = file->next) {
+		file->child_fd = -1;
+		file->kept = -1;
+	}
+	if (p->fork_sock < 0)
+		return;
+	for (file = p->files; file; )
+		file = take_batch(p->fork_sock, file);
+	close(p->fork_sock);
+	p->fork_sock = -1;
+}
+
+static void keep_files(struct pagefs *p)
+{
+	struct kept_file *file;
+
+	for (file = p->files; file; file = file->next)
+		if (file->child_fd >= 0)
+			file->kept = (int)keeper_call(p, KEEPER_HOLD,
+				(uint64_t[KEEPER_ARGS]){
+					(uint64_t)file->child_fd });
+}
+
+/* A child has no fcntl(2) locks yet that this could drop (C3). */
+static void close_child_fds(struct pagefs *p)
+{
+	struct kept_file *file;
+
+	for (file = p->files; file; file = file->next) {
+		if (file->child_fd >= 0)
+			close(file->child_fd);
+		file->child_fd = -1;
+	}
+}
+
+/* F2 */
+static void claim_hole(const struct mapping *m)
+{
+	const size_t len = m->end - m->start;
+	long addr = sys_mmap(m->start, len, PROT_NONE, MAP_PRIVATE |
+			     MAP_ANONYMOUS | MAP_NORESERVE |
+			     MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (addr == -EEXIST)
+		abort();
+}
+
+static int map_again(const struct mapping *m)
+{
+	const struct rider rider = { .fd = m->file->child_fd, .kept = -1 };
+	struct pagefs_msg reply;
+	int window, err;
+
+	if (rider.fd < 0)
+		return -EBADF;
+	err = ask_mmap(m, PAGEFS_MAP_FIXED, &rider, &reply, &window);
+	if (err)
+		return err;
+	/* The same file, in the same way? */
+	if (reply.args[1] == m->kind && reply.args[2] == m->file->dev &&
+	    reply.args[3] == m->file->ino)
+		err = range_attach(m, window);
+	else
+		err = -ESTALE;
+	close(window);
+	return err;
+}
+
+static void restore_list(struct pagefs *p, struct mapping **list, ssize_t nr,
+			 int empty)
+{
+	/* First all: what we do next allocates memory. */
+	for (ssize_t i = 0; i < nr; i++)
+		if (!list[i]->lost)
+			claim_hole(list[i]);
+	take_files(p);
+	if (is_dead(p) || session_open(p))
+		atomic_store(&p->state, PAGEFS_DEAD);
+	else
+		keep_files(p);
+	for (ssize_t i = 0; i < nr; i++)
+		if (!list[i]->lost && (is_dead(p) || map_again(list[i])))
+			lose_mapping(list[i], empty);	/* F1 */
+	close_child_fds(p);
+}
+
+static void restore(struct pagefs *p)
+{
+	struct mapping **list;
+	int empty;
+	ssize_t nr;
+
+	nr = table_collect(p, 0, UINTPTR_MAX, &list);
+	empty = memfd_create("pagefs: daemon gone", MFD_CLOEXEC);
+	if (nr < 0 || empty < 0)
+		abort();	/* F2: the holes are anybody's */
+	restore_list(p, list, nr, empty);
+	close(empty);
+	free(list);
+}
+
+static void after_in_child(void)
+{
+	sigset_t old = saved_mask;
+	struct pagefs *p;
+
+	pthread_mutex_init(&conns_lock, NULL);
+	pthread_rwlock_init(&table_lock, NULL);
+	for (p = conns; p; p = p->next) {
+		pthread_mutex_init(&p->layout, NULL);
+		pool_reset(&p->pool);
+		keeper_init(&p->keeper);
+	}
+	pthread_mutex_lock(&conns_lock);
+	for (p = conns; p; p = p->next) {
+		layout_lock(p);
+		if (table_has(p))
+			restore(p);
+		else if (!is_dead(p))
+			atomic_store(&p->state, PAGEFS_FORKED);
+		layout_unlock(p);
+	}
+	pthread_mutex_unlock(&conns_lock);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static __attribute__((constructor)) void fork_init(void)
+{
+	pthread_atfork(before_fork, after_in_parent, after_in_child);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * daemon/internal.h - what the files of daemon/ know of each other's clients
+ *
+ *   socket.c    where they connect
+ *   conn.c      connections, messages in and out
+ *   request.c   what each message asks for
+ *   session.c   clients: one for each process that maps files
+ *   uffd.c      a client's userfaultfd: mmu_ops, messages, events
+ *   faultd.c    the threads that serve faults
+ *   slots.c     which of them wait for messages, and on which CPUs
+ *   sigbus.c    faults that cannot be served
+ *
+ *            conns --reference--> client --> mm_struct, userfaultfd, pidfd
+ *                                  ^  ^
+ *         table, by slot ----------+  +---------- fault threads, while they
+ *                                                 serve one of its messages
+ *
+ * The loop thread is the one that runs the libuv loop: the main thread. Work
+ * that may block runs in libuv's threads ("workers").
+ */
+#ifndef PAGEFS_DAEMON_INTERNAL_H
+#define PAGEFS_DAEMON_INTERNAL_H
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "mmap.h"
+#include "pagefs_wire.h"
+#include "rcu.h"
+#include "log.h"
+
+struct config;
+struct uffd_msg;
+
+/* ---- session.c: clients ---- */
+
+#define MAX_CLIENTS	1024u	/* table slots; arbitrary */
+
+/*
+ * Fields: (A) atomic; (C) constant; (D) session.c's dead.lock; (L) the loop
+ *         thread's; (M) msg_lock.
+ */
+struct client {
+	uint64_t id;		/* (C) slot, and a number that is never reused */
+	atomic_int refs;	/* (A) the table, conns, whoever looked it up */
+	pid_t pid;		/* (C) */
+	uid_t uid;		/* (C) of who connected */
+	gid_t gid;		/* (C) */
+	int pidfd;		/* (C) */
+	atomic_int uffd;	/* (A) -1 until there is one; then constant */
+	struct mm_struct *mm;	/* (C) a user, and mmgrab() */
+
+	struct mutex lock;	/* LOCK_CLIENT: its mappings are being changed:
+				 * one request or event at a time, in order */
+	struct mutex msg_lock;	/* LOCK_LEAF: reading uffd, and the lists */
+	struct list_head events;	/* (M) read, not yet acted upon */
+	struct list_head faults;	/* (M) the same; read by uffd_again() */
+	unsigned int nr_backlog;	/* (M) on both */
+
+	atomic_uint in_service;	/* (A) fault threads at work for it */
+	atomic_bool throttled;	/* (A) enough of them: not listened to */
+	atomic_ulong again_since;	/* (A) ms; 0: its MMU answers */
+	atomic_ulong nr_again;	/* (A) operations it has prevented */
+	atomic_ulong last_failure;	/* (A) sigbus.c's: where */
+	atomic_bool killed;	/* (A) by us, and said so */
+
+	uv_poll_t death;	/* (L) pidfd */
+	bool in_table;		/* (L) */
+	bool died;		/* (L) its process has ended */
+	unsigned int nr_conns;	/* (L) */
+	unsigned int nr_running;	/* (L) requests in workers */
+	struct list_head conns;	/* (L) */
+	struct list_head waiting;	/* (L) conns with a request that waits */
+
+	uv_work_t work;		/* (L) destruction */
+	struct list_head list;	/* (D) no references are left */
+	struct rcu_head rcu;
+};
+
+int clients_init(uv_loop_t *loop);
+/*
+ * All clients go: what they map is unmapped here. Their userfaultfds stay open
+ * until the process ends, so that no page of theirs reads as zeros before.
+ * Context: loop thread, no conn and no fault thread is left.
+ */
+void clients_exit(void);
+
+/*
+ * A client in the making, one reference. Context: may sleep; not in the table.
+ * Return: ERR_PTR(-ESRCH, -EMFILE, -ENOMEM, ...).
+ */
+struct client *client_alloc(const struct ucred *who, int pidfd,
+			    unsigned long base, unsigned long len);
+/* Into the table, which gets a reference. Loop thread. 0, -EUSERS, ... */
+int client_add(struct client *client);
+/* It is served no longer. Loop thread; conns are the caller's to close. */
+void client_drop(struct client *client);
+/* The client of process @pid, referenced, or NULL. Loop thread. */
+struct client *client_of_pid(pid_t pid);
+/* The client @id, referenced, or NULL. Any thread. */
+struct client *client_get_by_id(uint64_t id);
+static inline void client_get(struct client *client)
+{
+	atomic_fetch_add(&client->refs, 1);
+}
+/* The one in table slot @slot < MAX_CLIENTS; the same. */
+struct client *client_get_by_slot(unsigned int slot);
+/* Any thread, under any lock. */
+void client_put(struct client *client);
+/* Has its memory gone (exit, exec)? */
+bool client_is_gone(struct client *client);
+/* It stands in the others' way. Any thread. */
+void client_kill(struct client *client, const char *why);
+unsigned int nr_clients(void);
+
+/* Changes of the client's mappings. Events that have been read come first. */
+void client_lock(struct client *client);
+void client_unlock(struct client *client);
+/* Act upon what events there are, unless somebody is at it, who then will. */
+void client_run_events(struct client *client);
+
+/* ---- socket.c ---- */
+
+/* A socket that listens at @path (NULL: the default), for @everybody or this
+ * user. Return: it; or -errno, and a message was logged. */
+int socket_open(const char *path, bool everybody);
+void socket_remove(void);
+
+/* ---- conn.c ---- */
+
+/* The arguments are socket_open()'s. Return: 0 or -errno: it has been said. */
+int conn_listen(uv_loop_t *loop, const char *path, bool everybody);
+/* Nobody connects any more, no request is read; waits for those that run. */
+void conn_quiesce(void);
+/* Close all connections. */
+void conn_exit(void);
+/* Close the connections of @client. Loop thread. */
+void conn_close_all(struct client *client);
+
+/* ---- request.c ---- */
+
+/* Fields are the worker's while it runs, else the conn's. */
+struct request {
+	struct pagefs_msg in, out;
+	int in_fd;		/* came along, or -1 */
+	int out_fd;		/* to go along, or -1; not ours to close */
+	struct vm_file *file;	/* keeps out_fd open until the reply is sent */
+	unsigned char *vec;	/* MINCORE's, malloc'd */
+	size_t vec_len;
+};
+
+/* Does a message of @type bring a descriptor? 1, 0, or -EINVAL: no such type. */
+int request_nr_fds(unsigned int type);
+/* Fills in @rq->out. Context: worker. */
+void request_run(struct client *client, struct request *rq);
+/* What can be done once the reply is sent, until @stop(@arg). Worker. */
+void request_after(struct client *client, struct request *rq,
+		   bool (*stop)(void *arg), void *arg);
+void request_done(struct request *rq);
+
+/* ---- uffd.c ---- */
+
+/* Constant after uffd_probe(). */
+extern struct uffd_features {
+	uint64_t api;		/* what is asked of UFFDIO_API */
+	bool has_continue;	/* UFFDIO_CONTINUE without MINOR, and with WP */
+	bool has_poison;
+	bool has_nowait;	/* preadv2(RWF_NOWAIT) */
+} uffd_features;
+
+extern const struct mmu_ops uffd_mmu_ops;
+
+/* What this kernel can do. Return: 0, or -errno: it cannot serve us. */
+int uffd_probe(void);
+/* Is @fd a userfaultfd that nobody uses yet? Makes it ours. 0 or -errno. */
+int uffd_adopt(int fd);
+bool uffd_mm_is_gone(struct client *client);
+int uffd_register(struct client *client, unsigned long addr, size_t len,
+		  bool shared);
+void uffd_unregister(struct client *client, unsigned long addr, size_t len);
+void uffd_wake(struct client *client, unsigned long addr, size_t len);
+/*
+ * One page: accesses raise SIGBUS; its first write is noticed; is no longer
+ * noticed; it is mapped.
+ * Return: 0, or what the kernel said; -EAGAIN if it would not obey.
+ */
+int uffd_poison(struct client *client, unsigned long addr);
+int uffd_arm(struct client *client, unsigned long addr);
+int uffd_disarm(struct client *client, unsigned long addr);
+int uffd_continue(struct client *client, unsigned long addr);
+
+/* What uffd_read() found. */
+enum uffd_read {
+	UFFD_NOTHING,
+	UFFD_FAULT,		/* it is in *@msg */
+	UFFD_EVENT,		/* it is in client->events */
+	UFFD_FULL,		/* nothing is read before events are acted upon */
+	UFFD_BROKEN,
+};
+int uffd_read(struct client *client, struct uffd_msg *msg);
+/* Take the first of client->events or ->faults. Return: false: none. */
+bool uffd_next_event(struct client *client, struct uffd_msg *msg);
+bool uffd_next_fault(struct client *client, struct uffd_msg *msg);
+bool uffd_has_events(struct client *client);
+void uffd_drop_backlog(struct client *client);
+
+/* ---- faultd.c ---- */
+
+int faultd_start(bool low_latency);
+void faultd_stop(void);
+/* Listen to @client from now on; no longer. */
+int faultd_add(struct client *client);
+void faultd_del(struct client *client);
+/* Some client has a backlog. Under any lock. */
+void faultd_kick(void);
+
+/* For slots.c. Under any lock. */
+void faultd_want_thread(void);
+void faultd_wake_manager(void);
+
+/* ---- slots.c: which fault threads wait, and where ---- */
+
+/* Return: the number of CPUs. */
+unsigned int slots_init(bool low_latency);
+/* slot_enter() says false from now on. */
+void slots_stop(void);
+void slots_exit(void);
+void slots_thread_begin(unsigned int id);
+void slots_thread_end(void);
+/* Wait for the duty to wait. Return: false: leave. */
+bool slot_enter(void);
+/* A message of thread @tid is being served. */
+void slot_serving(uint32_t tid);
+/* Is reading another one, before waiting, still this thread's duty? */
+bool slot_may_go_on(void);
+/* The manager's: every tick, while that is wanted. */
+void slots_tick(void);
+bool slots_ticking(void);
+
+/* ---- sigbus.c ---- */
+
+/* The fault ended in @ret, an error. */
+void fault_failed(struct client *client, const struct uffd_msg *msg,
+		  vm_fault_t ret);
+/* Try pages again that could not be had. Context: worker. */
+void sigbus_retry(void);
+/* Is there anything to retry? */
+bool sigbus_pending(void);
+void sigbus_exit(void);
+
+#endif /* PAGEFS_DAEMON_INTERNAL_H */

@@ -1,0 +1,630 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * daemon/uffd.c - a client's real MMU, by its userfaultfd
+ *
+ *   mm/  --mmu_ops-->  CONTINUE, WRITEPROTECT, WAKE  -->  the client's kernel
+ *                           | EAGAIN: an event is unread
+ *                           v
+ *                      read it into the backlog, try again
+ *
+ *   kernel --read--> fault ----------------> the thread that read it (faultd.c)
+ *                 \-> UNMAP, REMAP, REMOVE -> client->events, in order
+ *
+ * While a client's munmap, mremap or madvise waits for its event to be read,
+ * the kernel refuses to change that client's memory: EAGAIN. An operation of
+ * mm/ comes with page locks held and cannot wait for a fault thread, which may
+ * be waiting for those, so it reads the messages itself. It cannot act upon
+ * them, for that takes mmap_lock: they wait in a list.
+ *
+ * I1. A message is read, and an event appended, in one section of msg_lock: so
+ *     events are in the kernel's order, and whoever takes client->lock later
+ *     finds those that were read before.
+ * I2. What the kernel says about one client decides nothing about others: a
+ *     client may have registered whatever it likes. What the kernel can do is
+ *     found out at start, with memory of our own.
+ * I3. ESRCH (the client has died) and ENOENT (nothing of ours is there) are no
+ *     errors. But ENOENT of a long range may come from one page of it, so the
+ *     range is then tried in halves.
+ *
+ * Write-protecting an absent page leaves a marker, so that the page comes up
+ * write-protected whoever maps it. CONTINUE over a marker maps the page with
+ * the rights it is told.
+ *
+ * Locks: client->msg_lock, a leaf.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "internal.h"
+#include "uffd_abi.h"
+
+/* An operation that meets EAGAIN. All by choice: a page lock may be held, but
+ * a client that was just not scheduled must have time to take its event. */
+#define AGAIN_TRIES	1000u
+#define AGAIN_YIELDS	20u		/* of them without sleeping */
+#define AGAIN_SLEEP_NS	100000		/* between the others: 0.1 s in all */
+#define AGAIN_KILL_MS	1000u
+#define READ_BATCH	16u		/* messages read at one EAGAIN */
+/* Messages kept for one client. Arbitrary: more than it has threads, mostly. */
+#define MAX_BACKLOG	4096u
+#define LOCK_SPINS	200		/* of msg_lock, held for one read(); arbitrary */
+
+#define WANTED	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | \
+		 UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_EVENT_UNMAP | \
+		 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_REMAP)
+
+struct backlog_entry {
+	struct list_head list;
+	struct uffd_msg msg;
+};
+
+struct uffd_features uffd_features;
+
+/* ---- messages ---- */
+
+static unsigned long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+	return (unsigned long)ts.tv_sec * 1000 + (unsigned long)ts.tv_nsec / 1000000;
+}
+
+/*
+ * msg_lock is held for one system call that does not wait: sleeping for it
+ * would cost more. A client can make read() wait by changing its descriptor's
+ * flags; where there is no RWF_NOWAIT against that, who holds the lock may
+ * hold it for long, and nobody may queue up.
+ */
+static bool lock_messages(struct client *client)
+{
+	for (int i = 0; i < LOCK_SPINS; i++) {
+		if (mutex_trylock(&client->msg_lock))
+			return true;
+		__builtin_ia32_pause();
+	}
+	if (!uffd_features.has_nowait)
+		return false;
+	mutex_lock(&client->msg_lock);
+	return true;
+}
+
+/* poll() says POLLERR when read() would wait: somebody has changed the flags. */
+static bool read_would_wait(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	return poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLERR);
+}
+
+/* Return: 1, 0: none, or -EIO. */
+static int read_message(int fd, struct uffd_msg *msg)
+{
+	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
+	ssize_t len;
+
+	if (uffd_features.has_nowait)
+		len = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+	else if (read_would_wait(fd))
+		return 0;
+	else
+		len = read(fd, msg, sizeof(*msg));
+	if (len == sizeof(*msg))
+		return 1;
+	if (len < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return -EIO;
+}
+
+/* Context: msg_lock. */
+static void keep_message(struct client *client, struct list_head *list,
+			 const struct uffd_msg *msg)
+{
+	struct backlog_entry *entry = malloc(sizeof(*entry));
+
+	lockdep_assert_held(&client->msg_lock);
+	if (!entry) {	/* we would no longer know what it has mapped */
+		client_kill(client, "no memory for its messages");
+		return;
+	}
+	entry->msg = *msg;
+	list_add_tail(&entry->list, list);
+	client->nr_backlog++;
+}
+
+int uffd_read(struct client *client, struct uffd_msg *msg)
+{
+	int ret;
+
+	if (!lock_messages(client))
+		return UFFD_NOTHING;
+	if (client->nr_backlog >= MAX_BACKLOG) {
+		mutex_unlock(&client->msg_lock);
+		return UFFD_FULL;
+	}
+	ret = read_message(atomic_load(&client->uffd), msg);
+	if (ret == 1 && msg->event != UFFD_EVENT_PAGEFAULT)
+		keep_message(client, &client->events, msg);	/* I1 */
+	mutex_unlock(&client->msg_lock);
+	if (ret <= 0)
+		return ret ? UFFD_BROKEN : UFFD_NOTHING;
+	return msg->event == UFFD_EVENT_PAGEFAULT ? UFFD_FAULT : UFFD_EVENT;
+}
+
+/* Whatever is there into the backlog, so that the kernel obeys again. */
+static void read_backlog(struct client *client)
+{
+	struct uffd_msg msg;
+	unsigned int nr = 0;
+
+	if (!lock_messages(client))
+		return;
+	while (nr < READ_BATCH && client->nr_backlog < MAX_BACKLOG &&
+	       read_message(atomic_load(&client->uffd), &msg) == 1) {
+		keep_message(client, msg.event == UFFD_EVENT_PAGEFAULT ?
+			     &client->faults : &client->events, &msg);
+		nr++;
+	}
+	mutex_unlock(&client->msg_lock);
+	if (nr)
+		faultd_kick();
+}
+
+static bool next_of(struct client *client, struct list_head *list,
+		    struct uffd_msg *msg)
+{
+	struct backlog_entry *entry = NULL;
+
+	mutex_lock(&client->msg_lock);
+	if (!list_empty(list)) {
+		entry = list_first_entry(list, struct backlog_entry, list);
+		list_del(&entry->list);
+		client->nr_backlog--;
+	}
+	mutex_unlock(&client->msg_lock);
+	if (!entry)
+		return false;
+	*msg = entry->msg;
+	free(entry);
+	return true;
+}
+
+bool uffd_next_event(struct client *client, struct uffd_msg *msg)
+{
+	return next_of(client, &client->events, msg);
+}
+
+bool uffd_next_fault(struct client *client, struct uffd_msg *msg)
+{
+	return next_of(client, &client->faults, msg);
+}
+
+bool uffd_has_events(struct client *client)
+{
+	bool has;
+
+	mutex_lock(&client->msg_lock);
+	has = !list_empty(&client->events);
+	mutex_unlock(&client->msg_lock);
+	return has;
+}
+
+void uffd_drop_backlog(struct client *client)
+{
+	struct uffd_msg msg;
+
+	while (uffd_next_event(client, &msg) || uffd_next_fault(client, &msg))
+		;
+}
+
+/* ---- one system call ---- */
+
+/* Return: false when the client has had its time. */
+static bool uffd_again(struct client *client, unsigned int *tries)
+{
+	const struct timespec pause = { .tv_nsec = AGAIN_SLEEP_NS };
+	unsigned long since, now;
+
+	if (++*tries <= AGAIN_TRIES) {
+		read_backlog(client);
+		if (*tries <= AGAIN_YIELDS)
+			sched_yield();
+		else
+			nanosleep(&pause, NULL);
+		return true;
+	}
+	now = now_ms();
+	since = atomic_load(&client->again_since);
+	atomic_fetch_add(&client->nr_again, 1);
+	if (!since)
+		atomic_store(&client->again_since, now);
+	else if (now - since >= AGAIN_KILL_MS)
+		client_kill(client, "it unmaps faster than it can be served");
+	return false;
+}
+
+/* Return: 0 or -errno; -EAGAIN when that has not ended. */
+static int uffd_call(struct client *client, unsigned long cmd, void *arg)
+{
+	unsigned int tries = 0;
+	int err;
+
+	do {
+		if (!ioctl(atomic_load(&client->uffd), cmd, arg)) {
+			err = 0;
+			break;
+		}
+		err = -errno;
+	} while (err == -EAGAIN && uffd_again(client, &tries));
+	if (err != -EAGAIN && unlikely(atomic_load(&client->again_since)))
+		atomic_store(&client->again_since, 0);
+	return err;
+}
+
+void uffd_wake(struct client *client, unsigned long addr, size_t len)
+{
+	struct uffdio_range range = { .start = addr, .len = len };
+
+	/* Never EAGAIN; fails for what is no range at all. */
+	ioctl(atomic_load(&client->uffd), UFFDIO_WAKE, &range);
+}
+
+static int write_protect(struct client *client, unsigned long addr, size_t len,
+			 uint64_t mode)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { .start = addr, .len = len },
+		.mode = mode,
+	};
+
+	return uffd_call(client, UFFDIO_WRITEPROTECT, &wp);
+}
+
+/* The same for all of the range that is ours: I3. Return: 0 or -errno. */
+static int write_protect_range(struct client *client, unsigned long addr,
+			       size_t len, uint64_t mode)
+{
+	int err = write_protect(client, addr, len, mode), err2;
+	size_t half = ALIGN_DOWN(len / 2, PAGE_SIZE);
+
+	if (err == -ESRCH)
+		return 0;
+	if (err != -ENOENT)
+		return err;
+	if (!half)
+		return 0;
+	err = write_protect_range(client, addr, half, mode);
+	err2 = write_protect_range(client, addr + half, len - half, mode);
+	return err ?: err2;
+}
+
+/*
+ * Return: bytes mapped, from @addr on, their waiters woken; or what the first
+ * page met.
+ */
+static long continue_range(struct client *client, unsigned long addr,
+			   size_t len, bool write)
+{
+	struct uffdio_continue cont = {
+		.range = { .start = addr, .len = len },
+		.mode = write ? 0 : UFFDIO_CONTINUE_MODE_WP,
+	};
+	unsigned int tries = 0;
+	int err;
+
+	for (;;) {
+		cont.mapped = 0;
+		if (!ioctl(atomic_load(&client->uffd), UFFDIO_CONTINUE, &cont))
+			return (long)len;
+		err = -errno;
+		/* A part says EAGAIN, too; what stopped it comes next time. */
+		if (cont.mapped > 0)
+			return (long)cont.mapped;
+		if (err != -EAGAIN || !uffd_again(client, &tries))
+			return err;
+	}
+}
+
+/* A private mapping knows no markers, and its pages are never writable. */
+int uffd_continue(struct client *client, unsigned long addr)
+{
+	long ret;
+
+	if (!uffd_features.has_continue)
+		return -EOPNOTSUPP;
+	ret = continue_range(client, addr, PAGE_SIZE, false);
+	if (ret == -EINVAL)
+		ret = continue_range(client, addr, PAGE_SIZE, true);
+	return ret > 0 ? 0 : (int)ret;
+}
+
+int uffd_poison(struct client *client, unsigned long addr)
+{
+	struct uffdio_poison poison = {
+		.range = { .start = addr, .len = PAGE_SIZE },
+	};
+
+	if (!uffd_features.has_poison)
+		return -EOPNOTSUPP;
+	return uffd_call(client, UFFDIO_POISON, &poison);
+}
+
+int uffd_arm(struct client *client, unsigned long addr)
+{
+	return write_protect(client, addr, PAGE_SIZE,
+			     UFFDIO_WRITEPROTECT_MODE_WP);
+}
+
+int uffd_disarm(struct client *client, unsigned long addr)
+{
+	return write_protect(client, addr, PAGE_SIZE,
+			     UFFDIO_WRITEPROTECT_MODE_DONTWAKE);
+}
+
+/* ---- mmu_ops ---- */
+
+static struct client *client_of(struct vm_area_struct *vma)
+{
+	return vma->vm_mm->mmu_private;
+}
+
+/* Readers who try again find the page by themselves, behind their marker. */
+static void map_by_waking(struct client *client, unsigned long addr, size_t len,
+			  bool write)
+{
+	if (!write || write_protect_range(client, addr, len, 0))
+		uffd_wake(client, addr, len);
+}
+
+/*
+ * Return: 0, or -EFAULT. Pages that have a pte already stop CONTINUE, and so
+ * does the end of a VMA of the client's kernel, which may have more of them
+ * than we (mprotect): then one page at a time.
+ */
+static int map_by_continuing(struct client *client, unsigned long addr,
+			     size_t len, bool write)
+{
+	const unsigned long end = addr + len;
+	unsigned long pos = addr;
+	bool one_by_one = false, missed = false;
+	long done;
+
+	while (pos < end) {
+		done = continue_range(client, pos,
+				      one_by_one ? PAGE_SIZE : end - pos, write);
+		if (done > 0) {
+			pos += (unsigned long)done;
+			continue;
+		}
+		if (done == -EFAULT && pos == addr)
+			return -EFAULT;
+		if (done == -ENOENT && !one_by_one) {
+			one_by_one = true;
+			continue;
+		}
+		missed = true;
+		if (done != -EEXIST && done != -ENOENT)
+			break;
+		pos += PAGE_SIZE;
+	}
+	if (missed)
+		uffd_wake(client, addr, len);
+	return 0;
+}
+
+static int uffd_map(struct vm_area_struct *vma, unsigned long addr,
+		    unsigned long nr, bool write)
+{
+	struct client *client = client_of(vma);
+
+	if (!(vma->vm_flags & VM_SHARED)) {
+		uffd_wake(client, addr, nr << PAGE_SHIFT);
+		return 0;
+	}
+	if (uffd_features.has_continue)
+		return map_by_continuing(client, addr, nr << PAGE_SHIFT, write);
+	map_by_waking(client, addr, nr << PAGE_SHIFT, write);
+	return 0;
+}
+
+static int uffd_protect(struct vm_area_struct *vma, unsigned long addr,
+			unsigned long nr)
+{
+	if (!(vma->vm_flags & VM_SHARED))
+		return 0;	/* never writable */
+	/* ENOMEM, for one: it may still write, as with EAGAIN. */
+	return write_protect_range(client_of(vma), addr, nr << PAGE_SHIFT,
+				   UFFDIO_WRITEPROTECT_MODE_WP) ? -EAGAIN : 0;
+}
+
+static void uffd_unprotect(struct vm_area_struct *vma, unsigned long addr,
+			   unsigned long nr)
+{
+	struct client *client = client_of(vma);
+
+	/* If it fails they come again. */
+	if (write_protect_range(client, addr, nr << PAGE_SHIFT, 0))
+		uffd_wake(client, addr, nr << PAGE_SHIFT);
+}
+
+static void uffd_wake_vma(struct vm_area_struct *vma, unsigned long addr,
+			  unsigned long nr)
+{
+	uffd_wake(client_of(vma), addr, nr << PAGE_SHIFT);
+}
+
+const struct mmu_ops uffd_mmu_ops = {
+	.map = uffd_map,
+	.protect = uffd_protect,
+	.unprotect = uffd_unprotect,
+	.wake = uffd_wake_vma,
+};
+
+/* ---- ranges ---- */
+
+int uffd_register(struct client *client, unsigned long addr, size_t len,
+		  bool shared)
+{
+	struct uffdio_register reg = {
+		.range = { .start = addr, .len = len },
+		.mode = UFFDIO_REGISTER_MODE_MISSING |
+			(shared ? UFFDIO_REGISTER_MODE_WP : 0),
+	};
+
+	return uffd_call(client, UFFDIO_REGISTER, &reg);
+}
+
+void uffd_unregister(struct client *client, unsigned long addr, size_t len)
+{
+	struct uffdio_range range = { .start = addr, .len = len };
+
+	uffd_call(client, UFFDIO_UNREGISTER, &range);
+}
+
+/* Asked by way of a page that most likely is not there: ENOENT. If it is, one
+ * write more is noticed. */
+bool uffd_mm_is_gone(struct client *client)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { .start = PAGE_SIZE, .len = PAGE_SIZE },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+
+	return ioctl(atomic_load(&client->uffd), UFFDIO_WRITEPROTECT, &wp) &&
+		errno == ESRCH;
+}
+
+/* ---- at start, and for each new one ---- */
+
+static int uffd_open(void)
+{
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 && errno == EPERM)
+		fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK |
+				  UFFD_USER_MODE_ONLY);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The bits this kernel has. They are told once for each descriptor. */
+static int kernel_features(uint64_t *featuresp)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = uffd_open(), err = 0;
+
+	if (fd < 0)
+		return fd;
+	if (ioctl(fd, UFFDIO_API, &api))
+		err = -errno;
+	else
+		*featuresp = api.features;
+	close(fd);
+	return err;
+}
+
+/* Try CONTINUE on a page of our own, @mem, of the memfd @memfd. */
+static bool try_continue(int fd, int memfd, void *mem)
+{
+	const unsigned long addr = (unsigned long)mem;
+	struct uffdio_register reg = {
+		.range = { .start = addr, .len = PAGE_SIZE },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_writeprotect wp = {
+		.range = reg.range,
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	struct uffdio_continue cont = {
+		.range = reg.range,
+		.mode = UFFDIO_CONTINUE_MODE_WP,
+	};
+
+	return !ioctl(fd, UFFDIO_REGISTER, &reg) &&
+		!ioctl(fd, UFFDIO_WRITEPROTECT, &wp) &&
+		pwrite(memfd, "", 1, 0) == 1 &&
+		!ioctl(fd, UFFDIO_CONTINUE, &cont);
+}
+
+static bool probe_nowait(int fd)
+{
+	struct uffd_msg msg;
+	struct iovec iov = { .iov_base = &msg, .iov_len = sizeof(msg) };
+
+	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EAGAIN;
+}
+
+static int probe_calls(void)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = uffd_features.api };
+	int fd = uffd_open(), memfd = memfd_create("probe", MFD_CLOEXEC);
+	void *mem = MAP_FAILED;
+	int err = 0;
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
+		err = fd < 0 ? fd : -errno;
+	if (!err && memfd >= 0 && !ftruncate(memfd, PAGE_SIZE))
+		mem = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   memfd, 0);
+	if (mem != MAP_FAILED) {
+		uffd_features.has_continue = try_continue(fd, memfd, mem);
+		uffd_features.has_nowait = probe_nowait(fd);
+	}
+	/* First: with it open munmap would wait for its event to be read. */
+	if (fd >= 0)
+		close(fd);
+	if (mem != MAP_FAILED)
+		munmap(mem, PAGE_SIZE);
+	if (memfd >= 0)
+		close(memfd);
+	return err;
+}
+
+int uffd_probe(void)
+{
+	uint64_t features = 0;
+	int err = kernel_features(&features);
+
+	if (err)
+		return err;
+	if ((features & WANTED) != WANTED)
+		return -ENOSYS;
+	uffd_features.has_poison = features & UFFD_FEATURE_POISON;
+	uffd_features.api = WANTED | (features & UFFD_FEATURE_POISON);
+	return probe_calls();
+}
+
+/* Names what is behind a descriptor; a client sends any it likes. */
+static bool is_userfaultfd(int fd)
+{
+	static const char name[] = "anon_inode:[userfaultfd]";
+	char path[32], link[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	len = readlink(path, link, sizeof(link));
+	return len == sizeof(name) - 1 && !memcmp(link, name, sizeof(name) - 1);
+}
+
+int uffd_adopt(int fd)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = uffd_features.api };
+	int flags;
+
+	if (!is_userfaultfd(fd))
+		return -EINVAL;
+	flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ||
+	    ioctl(fd, UFFDIO_API, &api))	/* EINVAL: it is in use */
+		return -errno;
+	return 0;
+}
