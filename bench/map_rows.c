@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * bench/map_rows.c - what happens in a cell: one row, one system, one process
+ *
+ *   map the file | fill memory | barrier, clock | touch, touch ... | sync | clock
+ *
+ * Filling: as many pages as memory holds are touched first, so that from the
+ * first access on a page has to go for each that comes. Random accesses are
+ * over the whole file, so an eighth of them hits (of 256 MiB in 2 GiB), with
+ * every system alike. An access is one word of a page, loaded or stored; each is
+ * timed, by one reading of the clock.
+ *
+ * The warm row has two processes: one touches a part of the file and stays, the
+ * other is timed touching the same.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <pagefs/pagefs.h>
+
+#include "map-bench.h"
+
+/* Of the process of one cell. */
+static struct {
+	const struct map_bench *b;
+	enum map_system sys;
+	enum map_row row;
+	struct cell *cell;
+	struct pagefs *conn;
+	struct pager *pager;
+	int fd;
+	char *map;
+	double start;
+	pthread_barrier_t barrier;
+} run;
+
+struct toucher {
+	pthread_t thread;
+	uint64_t rng;
+	uint64_t nr;		/* accesses wanted */
+	uint64_t done;
+	uint32_t *samples;	/* [nr] */
+};
+
+double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t rnd(uint64_t *state)
+{
+	/* splitmix64: Steele, Lea, Flood (2014) */
+	uint64_t z = (*state += 0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+/* Ends the process; the cell tells why. */
+static void must(int err, const char *what)
+{
+	if (!err)
+		return;
+	snprintf(run.cell->error, sizeof(run.cell->error), "%s: %s", what,
+		 strerror(-err));
+	_exit(1);
+}
+
+/* ---- the four systems ---- */
+
+static void join_cgroup(void)
+{
+	char path[512];
+	FILE *f;
+
+	if (!run.b->cgroup)
+		return;
+	snprintf(path, sizeof(path), "%s/cgroup.procs", run.b->cgroup);
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "%d\n", (int)getpid()) < 0 || fclose(f))
+		must(-errno, path);
+}
+
+static void map_kernel(void)
+{
+	join_cgroup();
+	run.map = mmap(NULL, run.b->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       run.fd, 0);
+	if (run.map == MAP_FAILED)
+		must(-errno, "mmap");
+}
+
+static void map_pagefs(void)
+{
+	void *at;
+
+	must(pagefs_connect(run.fd, &run.conn), "pagefs_connect");
+	must(pagefs_mmap(run.conn, NULL, run.b->size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED, run.fd, 0, &at), "pagefs_mmap");
+	run.map = at;
+}
+
+static void map_file(void)
+{
+	const char *file = run.b->files[run.sys];
+
+	if (run.sys == SYS_PAGER) {
+		/* The warm row is of pages that somebody has in memory: for
+		 * this system the kernel has them. */
+		run.pager = pager_open(file, run.b->size, run.b->memory,
+				       run.row != ROW_WARM);
+		must(run.pager ? 0 : -errno, "pager_open");
+		run.map = pager_map(run.pager);
+		return;
+	}
+	run.fd = open(file, O_RDWR | O_CLOEXEC);
+	must(run.fd < 0 ? -errno : 0, file);
+	if (run.sys == SYS_PAGEFS)
+		map_pagefs();
+	else
+		map_kernel();
+}
+
+static void advise(int advice)
+{
+	if (run.sys == SYS_KERNEL_RANDOM)
+		must(madvise(run.map, run.b->size, advice) ? -errno : 0,
+		     "madvise");
+}
+
+static void sync_map(void)
+{
+	if (run.sys == SYS_PAGEFS)
+		must(pagefs_msync(run.conn, run.map, run.b->size, MS_SYNC),
+		     "pagefs_msync");
+	else if (run.sys == SYS_PAGER)
+		must(pager_sync(run.pager), "pager_sync");
+	else
+		must(msync(run.map, run.b->size, MS_SYNC) ? -errno : 0, "msync");
+}
+
+/* ---- touching ---- */
+
+static void touch_range(uint64_t from, uint64_t to)
+{
+	for (uint64_t pos = from; pos < to; pos += BLOCK)
+		(void)*(volatile uint64_t *)(run.map + pos);
+}
+
+static void touch(struct toucher *t, uint64_t i)
+{
+	const uint64_t pages = run.b->size / BLOCK;
+	/* Sequential: behind what memory was filled with, and around. */
+	uint64_t page = run.row == ROW_WARM ? i :
+		run.row == ROW_SEQ_READ ? (run.b->memory / BLOCK + i) % pages :
+		rnd(&t->rng) % pages;
+	volatile uint64_t *word = (volatile uint64_t *)(run.map + page * BLOCK);
+
+	if (run.row == ROW_RAND_WRITE)
+		*word = run.b->seed + i;
+	else
+		(void)*word;
+}
+
+static void *toucher_main(void *arg)
+{
+	struct toucher *t = arg;
+	const uint64_t limit = (uint64_t)(run.b->seconds * 1e9);
+	uint64_t start, last, at;
+
+	pthread_barrier_wait(&run.barrier);
+	start = last = now_ns();
+	while (t->done < t->nr && last - start < limit) {
+		touch(t, t->done);
+		at = now_ns();
+		t->samples[t->done++] = at - last > UINT32_MAX ? UINT32_MAX :
+			(uint32_t)(at - last);
+		last = at;
+	}
+	return NULL;
+}
+
+static uint64_t accesses_wanted(unsigned int threads)
+{
+	switch (run.row) {
+	case ROW_RAND_WRITE:
+		return run.b->writes < MAX_SAMPLES ? run.b->writes : MAX_SAMPLES;
+	case ROW_WARM:
+		return run.b->warm / BLOCK;
+	case ROW_SEQ_READ:
+		return (run.b->size - run.b->memory) / BLOCK;
+	default:
+		return MAX_SAMPLES / threads;
+	}
+}
+
+static int compare_samples(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void percentiles(struct cell *cell, uint32_t *samples, uint64_t nr)
+{
+	if (!nr)
+		return;
+	qsort(samples, nr, sizeof(*samples), compare_samples);
+	cell->p50 = samples[nr / 2] / 1e3;
+	cell->p99 = samples[nr - 1 - nr / 100] / 1e3;
+	cell->p999 = samples[nr - 1 - nr / 1000] / 1e3;
+	cell->max = samples[nr - 1] / 1e3;
+}
+
+/* Threads' samples are moved together before they are sorted. */
+static uint64_t gather(struct toucher *t, unsigned int threads,
+		       uint32_t *samples)
+{
+	uint64_t nr = 0;
+
+	for (unsigned int i = 0; i < threads; i++) {
+		memmove(samples + nr, t[i].samples,
+			t[i].done * sizeof(*samples));
+		nr += t[i].done;
+	}
+	return nr;
+}
+
+static void timed(unsigned int threads, unsigned int round, uint32_t *samples)
+{
+	struct toucher t[MAX_THREADS];
+	uint64_t nr = accesses_wanted(threads);
+
+	pthread_barrier_init(&run.barrier, NULL, threads + 1);
+	for (unsigned int i = 0; i < threads; i++) {
+		t[i] = (struct toucher){
+			.rng = run.b->seed * 1000003 + round * 101 + i,
+			.nr = nr, .samples = samples + i * nr,
+		};
+		must(-pthread_create(&t[i].thread, NULL, toucher_main, &t[i]),
+		     "pthread_create");
+	}
+	run.start = now();
+	pthread_barrier_wait(&run.barrier);
+	for (unsigned int i = 0; i < threads; i++)
+		pthread_join(t[i].thread, NULL);
+	if (run.row == ROW_RAND_WRITE) {
+		double from = now();
+
+		sync_map();
+		run.cell->sync_seconds = now() - from;
+	}
+	run.cell->seconds = now() - run.start;
+	run.cell->ops = gather(t, threads, samples);
+	percentiles(run.cell, samples, run.cell->ops);
+}
+
+/* ---- the warm row's first process ---- */
+
+static void warm_first(int ready)
+{
+	char byte = 0;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	map_file();
+	if (run.sys == SYS_PAGER) {
+		/* Fills the kernel's cache, of which its pager reads. */
+		int fd = open(run.b->files[run.sys], O_RDONLY | O_CLOEXEC);
+		char *buf = malloc(1 << 20);
+
+		for (uint64_t pos = 0; buf && pos < run.b->warm; pos += 1 << 20)
+			if (pread(fd, buf, 1 << 20, (off_t)pos) < 0)
+				must(-errno, "pread");
+	} else {
+		touch_range(0, run.b->warm);
+		touch_range(0, run.b->warm);
+	}
+	if (write(ready, &byte, 1) == 1)
+		pause();
+	_exit(1);
+}
+
+static void warm(unsigned int round, uint32_t *samples)
+{
+	int ready[2], status;
+	char byte;
+	pid_t pid;
+
+	if (pipe(ready))
+		must(-errno, "pipe");
+	pid = fork();
+	must(pid < 0 ? -errno : 0, "fork");
+	if (!pid)
+		warm_first(ready[1]);
+	close(ready[1]);
+	if (read(ready[0], &byte, 1) != 1)
+		_exit(1);	/* it has told why */
+	map_file();
+	timed(1, round, samples);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+}
+
+void run_cell(const struct map_bench *b, enum map_system sys, enum map_row row,
+	      unsigned int round, struct cell *cell, uint32_t *samples)
+{
+	run.b = b;
+	run.sys = sys;
+	run.row = row;
+	run.cell = cell;
+	if (row == ROW_WARM) {
+		warm(round, samples);
+	} else {
+		map_file();
+		touch_range(0, b->memory);
+		advise(MADV_RANDOM);
+		timed(row == ROW_THREADS ? MAX_THREADS : 1, round, samples);
+	}
+	cell->done = true;
+}
