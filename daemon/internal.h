@@ -114,6 +114,8 @@ bool client_is_gone(struct client *client);
 /* It stands in the others' way. Any thread. */
 void client_kill(struct client *client, const char *why);
 unsigned int nr_clients(void);
+/* mmap_arm(), tried for a second. Context: client_lock(). */
+int client_arm(struct client *client, unsigned long addr, size_t len);
 
 /* Changes of the client's mappings. Events that have been read come first. */
 void client_lock(struct client *client);

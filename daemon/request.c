@@ -33,9 +33,6 @@
 #include "pagefs_fs.h"
 #include "window.h"
 
-/* Attempts to arm, each of which has tried for 0.1 s. Arbitrary. */
-#define ARM_TRIES	10
-
 /* Pieces of a range. */
 struct pieces {
 	struct piece {
@@ -283,15 +280,6 @@ static struct vm_file *mapping_at(struct client *client, unsigned long addr,
 	return file;
 }
 
-static int arm_range(struct client *client, unsigned long addr, size_t len)
-{
-	int err = -EAGAIN;
-
-	for (int i = 0; i < ARM_TRIES && err == -EAGAIN; i++)
-		err = mmap_arm(client->mm, addr, len);
-	return err;
-}
-
 static int commit_range(struct client *client, unsigned long addr, size_t len)
 {
 	struct vm_file *file;
@@ -305,7 +293,7 @@ static int commit_range(struct client *client, unsigned long addr, size_t len)
 	put_vm_file(file);	/* its VMA cannot go: client->lock */
 	err = uffd_register(client, addr, len, shared);
 	if (!err)
-		err = arm_range(client, addr, len);
+		err = client_arm(client, addr, len);
 	if (err) {
 		uffd_unregister(client, addr, len);
 		do_munmap(client->mm, addr, len);

@@ -122,6 +122,37 @@ unsigned int nr_clients(void)
 
 /* ---- changes of its mappings ---- */
 
+/* Attempts to arm, each of which has tried for 0.1 s. Arbitrary. */
+#define ARM_TRIES	10
+
+int client_arm(struct client *client, unsigned long addr, size_t len)
+{
+	int err = -EAGAIN;
+
+	for (int i = 0; i < ARM_TRIES && err == -EAGAIN; i++)
+		err = mmap_arm(client->mm, addr, len);
+	return err;
+}
+
+/*
+ * A client that has moved its mapping writes where nobody looks until we know the
+ * new place; if we cannot learn it, it must not go on.
+ */
+static void run_remap(struct client *client, unsigned long from,
+		      unsigned long to, size_t len)
+{
+	int err = mremap_event(client->mm, from, to, len);
+
+	if (!err)
+		err = client_arm(client, to, len);
+	if (err == -EINVAL)
+		return;			/* unmapped, or moved on, since */
+	if (err)
+		client_kill(client, "it has moved a mapping, and cannot be followed");
+	else
+		window_moved(client->mm, to, to + len);
+}
+
 static void run_event(struct client *client, const struct uffd_msg *msg)
 {
 	const unsigned long start = msg->arg.remove.start;
@@ -129,14 +160,15 @@ static void run_event(struct client *client, const struct uffd_msg *msg)
 
 	switch (msg->event) {
 	case UFFD_EVENT_UNMAP:
-		do_munmap(client->mm, start, end - start);
+		if (do_munmap(client->mm, start, end - start) == -ENOMEM)
+			client_kill(client, "too many pieces of mappings");
 		break;
 	case UFFD_EVENT_REMOVE:
 		window_remove_event(client->mm, start, end);
 		break;
 	case UFFD_EVENT_REMAP:
-		mremap_event(client->mm, msg->arg.remap.from,
-			     msg->arg.remap.to, msg->arg.remap.len);
+		run_remap(client, msg->arg.remap.from, msg->arg.remap.to,
+			  msg->arg.remap.len);
 		break;
 	}
 }

@@ -174,5 +174,10 @@ int window_arm_vma(struct vm_area_struct *vma, unsigned long start,
  */
 void window_remove_event(struct mm_struct *mm, unsigned long start,
 			 unsigned long end);
+/*
+ * A client has moved a mapping to [@start, @end) behind our back, and it has been
+ * armed there since: until then its stores may have gone unnoticed.
+ */
+void window_moved(struct mm_struct *mm, unsigned long start, unsigned long end);
 
 #endif /* PAGEFS_WINDOW_H */

@@ -509,13 +509,15 @@ static bool write_end(struct address_space *mapping, struct page *page,
 
 /*
  * The writer keeps a copy that no client's store may make stale: from now on a
- * client has to ask. Context: page locked.
+ * client has to ask. Context: page locked. Return: 0, or -EAGAIN: one could not
+ * be told; it is, or is ended, before long.
  */
-static void page_is_copied(struct page *page)
+static int page_is_copied(struct page *page)
 {
-	if (PageWindow(page))
-		page_mkclean(&page, 1);
+	if (PageWindow(page) && page_mkclean(&page, 1))
+		return -EAGAIN;
 	page_set(page, PG_kcached);
+	return 0;
 }
 
 /* Return: 0 or -errno. */
@@ -536,8 +538,9 @@ static int write_one_page(struct address_space *mapping, loff_t pos,
 			if (mapping->stable_writes)
 				wait_on_page_writeback(page);
 			if (kcached)
-				page_is_copied(page);
-			err = page_write_bytes(page, off, buf, len);
+				err = page_is_copied(page);
+			if (!err)
+				err = page_write_bytes(page, off, buf, len);
 		}
 		/* small appends to a dirty page are one access */
 		if (!err)

@@ -727,8 +727,9 @@ static bool window_has_page(struct page *page)
 	return lseek(page_window(page)->fd, pos, SEEK_DATA) == pos;
 }
 
-static void remove_event_vma(struct vm_area_struct *vma, unsigned long start,
-			     unsigned long end)
+/* Calls @fn for the VMA's pages of [@start, @end) that are in the window. */
+static void for_window_pages(struct vm_area_struct *vma, unsigned long start,
+			     unsigned long end, void (*fn)(struct page *page))
 {
 	struct address_space *mapping = vma->vm_file->f_mapping;
 	pgoff_t index = linear_page_index(vma, max(start, vma->vm_start));
@@ -741,24 +742,46 @@ static void remove_event_vma(struct vm_area_struct *vma, unsigned long start,
 		for (unsigned int i = 0; i < nr; i++) {
 			lock_page(pages[i]);
 			if (page_mapping(pages[i]) == mapping &&
-			    PageWindow(pages[i]) && !window_has_page(pages[i]))
-				window_restore_page(pages[i]);
+			    PageWindow(pages[i]))
+				fn(pages[i]);
 			unlock_page(pages[i]);
 			put_page(pages[i]);
 		}
 	}
 }
 
-void window_remove_event(struct mm_struct *mm, unsigned long start,
-			 unsigned long end)
+static void for_mm_pages(struct mm_struct *mm, unsigned long start,
+			 unsigned long end, void (*fn)(struct page *page))
 {
 	struct vm_area_struct *vma;
 
 	down_read(&mm->mmap_lock);
 	for (vma = find_vma_intersection(mm, start, end);
 	     vma && vma->vm_start < end; vma = vma->vm_next)
-		/* Private mappings have no way to punch. */
+		/* Private mappings can neither store nor punch. */
 		if (vma->vm_flags & VM_MAYWRITE)
-			remove_event_vma(vma, start, end);
+			for_window_pages(vma, start, end, fn);
 	up_read(&mm->mmap_lock);
+}
+
+static void restore_if_gone(struct page *page)
+{
+	if (!window_has_page(page))
+		window_restore_page(page);
+}
+
+void window_remove_event(struct mm_struct *mm, unsigned long start,
+			 unsigned long end)
+{
+	for_mm_pages(mm, start, end, restore_if_gone);
+}
+
+static void may_be_written(struct page *page)
+{
+	set_page_dirty(page);
+}
+
+void window_moved(struct mm_struct *mm, unsigned long start, unsigned long end)
+{
+	for_mm_pages(mm, start, end, may_be_written);
 }

@@ -512,6 +512,21 @@ static void no_copies_of_what_cannot_be_stopped(void)
 	down();
 }
 
+/* The same for one who writes, and keeps what he has written. */
+static void no_copies_written_of_what_cannot_be_stopped(void)
+{
+	up(8);
+	memset(buf, 'k', PAGE_SIZE);
+	CU_ASSERT(stores(c, page_addr(2), 1));
+	fake_client_unreachable(c, 3, 0);
+	CU_ASSERT_EQUAL(fake_kernel_write(m, 2 * PAGE_SIZE, buf, PAGE_SIZE),
+			PAGE_SIZE);
+	CU_ASSERT(!fake_can(c, page_addr(2), true));
+	CU_ASSERT(stores(c, page_addr(2), 2));
+	CU_ASSERT_EQUAL(kernel_word(2 * PAGE_SIZE), 2);
+	down();
+}
+
 /* A reader's bytes stay where it was told while the page moves. */
 static void held_bytes_outlive_moves(void)
 {
@@ -846,6 +861,8 @@ static const struct test_case cases[] = {
 	  kernels_copies_outlive_the_page },
 	{ "no copies are made of what a client may go on storing to",
 	  no_copies_of_what_cannot_be_stopped },
+	{ "no copies are written of what a client may go on storing to",
+	  no_copies_written_of_what_cannot_be_stopped },
 	{ "bytes that are held stay put", held_bytes_outlive_moves },
 	{ "truncate takes pages from their clients", truncate_takes_pages_away },
 	{ "truncate and punch leave clients armed", truncate_leaves_clients_armed },
