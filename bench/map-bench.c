@@ -37,6 +37,7 @@ const char *const row_names[NR_ROWS] = {
 	[ROW_RAND_WRITE]	= "rand_write",
 	[ROW_THREADS]		= "8_threads",
 	[ROW_WARM]		= "warm",
+	[ROW_WARM_RW]		= "warm_rw",
 };
 
 /* What a cell may take beyond --seconds: filling memory, syncing. Arbitrary. */

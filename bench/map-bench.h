@@ -34,6 +34,7 @@ enum map_row {
 	ROW_RAND_WRITE,		/* with the final sync */
 	ROW_THREADS,		/* MAX_THREADS of random reads */
 	ROW_WARM,		/* first touch by a second process */
+	ROW_WARM_RW,		/* the same, with the right to write */
 	NR_ROWS,
 };
 

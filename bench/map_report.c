@@ -22,6 +22,7 @@ static const struct {
 	[ROW_RAND_WRITE]	= { 1.25, 0 },
 	[ROW_THREADS]		= { 1 / 0.9, 0 },
 	[ROW_WARM]		= { 1.2, 0 },
+	[ROW_WARM_RW]		= { 1.2, 0 },
 };
 
 struct summary {

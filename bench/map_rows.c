@@ -10,8 +10,9 @@
  * every system alike. An access is one word of a page, loaded or stored; each is
  * timed, by one reading of the clock.
  *
- * The warm row has two processes: one touches a part of the file and stays, the
- * other is timed touching the same.
+ * The warm rows have two processes: one touches a part of the file and stays, the
+ * other is timed mapping and touching the same. Readers map with PROT_READ;
+ * warm_rw is that of a reader that might write.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,6 +41,7 @@ static struct {
 	int fd;
 	char *map;
 	double start;
+	double map_seconds;	/* mmap alone */
 	pthread_barrier_t barrier;
 } run;
 
@@ -102,22 +104,39 @@ static void join_cgroup(void)
 		must(-errno, path);
 }
 
+static bool is_warm(enum map_row row)
+{
+	return row == ROW_WARM || row == ROW_WARM_RW;
+}
+
+static int row_prot(void)
+{
+	return run.row == ROW_RAND_WRITE || run.row == ROW_WARM_RW ?
+	       PROT_READ | PROT_WRITE : PROT_READ;
+}
+
 static void map_kernel(void)
 {
+	double from;
+
 	join_cgroup();
-	run.map = mmap(NULL, run.b->size, PROT_READ | PROT_WRITE, MAP_SHARED,
-		       run.fd, 0);
+	from = now();
+	run.map = mmap(NULL, run.b->size, row_prot(), MAP_SHARED, run.fd, 0);
+	run.map_seconds = now() - from;
 	if (run.map == MAP_FAILED)
 		must(-errno, "mmap");
 }
 
 static void map_pagefs(void)
 {
+	double from;
 	void *at;
 
 	must(pagefs_connect(run.fd, &run.conn), "pagefs_connect");
-	must(pagefs_mmap(run.conn, NULL, run.b->size, PROT_READ | PROT_WRITE,
-			 MAP_SHARED, run.fd, 0, &at), "pagefs_mmap");
+	from = now();
+	must(pagefs_mmap(run.conn, NULL, run.b->size, row_prot(), MAP_SHARED,
+			 run.fd, 0, &at), "pagefs_mmap");
+	run.map_seconds = now() - from;
 	run.map = at;
 }
 
@@ -129,7 +148,7 @@ static void map_file(void)
 		/* The warm row is of pages that somebody has in memory: for
 		 * this system the kernel has them. */
 		run.pager = pager_open(file, run.b->size, run.b->memory,
-				       run.row != ROW_WARM);
+				       !is_warm(run.row));
 		must(run.pager ? 0 : -errno, "pager_open");
 		run.map = pager_map(run.pager);
 		return;
@@ -172,7 +191,7 @@ static void touch(struct toucher *t, uint64_t i)
 {
 	const uint64_t pages = run.b->size / BLOCK;
 	/* Sequential: behind what memory was filled with, and around. */
-	uint64_t page = run.row == ROW_WARM ? i :
+	uint64_t page = is_warm(run.row) ? i :
 		run.row == ROW_SEQ_READ ? (run.b->memory / BLOCK + i) % pages :
 		rnd(&t->rng) % pages;
 	volatile uint64_t *word = (volatile uint64_t *)(run.map + page * BLOCK);
@@ -207,6 +226,7 @@ static uint64_t accesses_wanted(unsigned int threads)
 	case ROW_RAND_WRITE:
 		return run.b->writes < MAX_SAMPLES ? run.b->writes : MAX_SAMPLES;
 	case ROW_WARM:
+	case ROW_WARM_RW:
 		return run.b->warm / BLOCK;
 	case ROW_SEQ_READ:
 		return (run.b->size - run.b->memory) / BLOCK;
@@ -272,6 +292,8 @@ static void timed(unsigned int threads, unsigned int round, uint32_t *samples)
 		run.cell->sync_seconds = now() - from;
 	}
 	run.cell->seconds = now() - run.start;
+	if (is_warm(run.row))
+		run.cell->seconds += run.map_seconds;
 	run.cell->ops = gather(t, threads, samples);
 	percentiles(run.cell, samples, run.cell->ops);
 }
@@ -329,7 +351,7 @@ void run_cell(const struct map_bench *b, enum map_system sys, enum map_row row,
 	run.sys = sys;
 	run.row = row;
 	run.cell = cell;
-	if (row == ROW_WARM) {
+	if (is_warm(row)) {
 		warm(round, samples);
 	} else {
 		map_file();

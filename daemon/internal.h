@@ -179,8 +179,9 @@ int uffd_probe(void);
 /* Is @fd a userfaultfd that nobody uses yet? Makes it ours. 0 or -errno. */
 int uffd_adopt(int fd);
 bool uffd_mm_is_gone(struct client *client);
+/* @wp: stores are noticed, too. May be added to what is registered. */
 int uffd_register(struct client *client, unsigned long addr, size_t len,
-		  bool shared);
+		  bool wp);
 void uffd_unregister(struct client *client, unsigned long addr, size_t len);
 void uffd_wake(struct client *client, unsigned long addr, size_t len);
 /*

@@ -427,7 +427,8 @@ static int uffd_map(struct vm_area_struct *vma, unsigned long addr,
 {
 	struct client *client = client_of(vma);
 
-	if (!(vma->vm_flags & VM_SHARED)) {
+	if (!(vma->vm_flags & VM_UFFD_WP)) {
+		/* its kernel maps it, and others around it */
 		uffd_wake(client, addr, nr << PAGE_SHIFT);
 		return 0;
 	}
@@ -440,8 +441,8 @@ static int uffd_map(struct vm_area_struct *vma, unsigned long addr,
 static int uffd_protect(struct vm_area_struct *vma, unsigned long addr,
 			unsigned long nr)
 {
-	if (!(vma->vm_flags & VM_SHARED))
-		return 0;	/* never writable */
+	if (!(vma->vm_flags & VM_UFFD_WP))
+		return 0;	/* not writable */
 	/* ENOMEM, for one: it may still write, as with EAGAIN. */
 	return write_protect_range(client_of(vma), addr, nr << PAGE_SHIFT,
 				   UFFDIO_WRITEPROTECT_MODE_WP) ? -EAGAIN : 0;
@@ -473,12 +474,12 @@ const struct mmu_ops uffd_mmu_ops = {
 /* ---- ranges ---- */
 
 int uffd_register(struct client *client, unsigned long addr, size_t len,
-		  bool shared)
+		  bool wp)
 {
 	struct uffdio_register reg = {
 		.range = { .start = addr, .len = len },
 		.mode = UFFDIO_REGISTER_MODE_MISSING |
-			(shared ? UFFDIO_REGISTER_MODE_WP : 0),
+			(wp ? UFFDIO_REGISTER_MODE_WP : 0),
 	};
 
 	return uffd_call(client, UFFDIO_REGISTER, &reg);

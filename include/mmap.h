@@ -33,6 +33,8 @@
 #define VM_MAYREAD	0x00000010UL	/* mprotect may set VM_READ */
 #define VM_MAYWRITE	0x00000020UL
 #define VM_MAYEXEC	0x00000040UL
+#define VM_UFFD_WP	0x00001000UL	/* first stores are noticed: it is, or was
+					 * once, VM_SHARED and VM_WRITE */
 #define VM_LOCKED	0x00002000UL
 #define VM_SEQ_READ	0x00008000UL	/* MADV_SEQUENTIAL */
 #define VM_RAND_READ	0x00010000UL	/* MADV_RANDOM */

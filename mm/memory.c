@@ -466,6 +466,16 @@ static bool charge_for(struct page **pages, unsigned int *nr,
 	return !*charged || window_charge_or_shrink(*charged);
 }
 
+/*
+ * Where its kernel maps by itself what is in the window there is no message but
+ * of what was not there a moment ago; or it has been punched. Page locked.
+ */
+static void check_not_punched(const struct vm_fault *vmf, struct page *page)
+{
+	if (PageWindow(page) && !(vmf->vma->vm_flags & VM_UFFD_WP))
+		window_restore_if_gone(page);
+}
+
 /* @pages: gathered. Return: VM_FAULT_RETRY: woken, or to be tried again. */
 static vm_fault_t map_around(struct vm_fault *vmf, struct page **pages,
 			     unsigned int nr)
@@ -483,8 +493,10 @@ static vm_fault_t map_around(struct vm_fault *vmf, struct page **pages,
 		    !page_test(pages[i], PG_workingset))
 			page_set(pages[i], PG_stream);
 	}
-	if (locked)
+	if (locked) {
 		count_soft(pages[0], &ret);
+		check_not_punched(vmf, pages[0]);
+	}
 	ready = promote_some(pages, locked, charged);
 	if (ready) {
 		note_readable(vmf, ready);
@@ -707,7 +719,7 @@ static unsigned long map_chunk_ahead(struct vm_area_struct *vma,
 
 	end = min(end, min(vma->vm_end, addr + WINDOW_CHUNK_PAGES * PAGE_SIZE));
 	last = linear_page_index(vma, end) - 1;
-	if (!(vma->vm_flags & VM_SHARED))
+	if (!(vma->vm_flags & VM_UFFD_WP))
 		return end;	/* its kernel maps around by itself */
 	while (index <= last && (nr = window_run(vma->vm_file->f_mapping,
 						 &index, last))) {

@@ -244,6 +244,8 @@ static int mmap_flags(struct vma_area *area, unsigned long vm_flags)
 		vm_flags |= VM_MAYWRITE;
 	if ((vm_flags & VM_WRITE) && !(vm_flags & VM_MAYWRITE))
 		return -EACCES;
+	if (vm_flags & VM_WRITE)
+		vm_flags |= VM_UFFD_WP;
 	area->flags = vm_flags;
 	return 0;
 }
@@ -333,7 +335,7 @@ int mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len)
 	else
 		forget_unarmed(mm, addr, end);
 	for (vma = find_vma(mm, addr); !err && addr < end; vma = vma->vm_next) {
-		if (vma->vm_flags & VM_SHARED)
+		if (vma->vm_flags & VM_UFFD_WP)
 			err = window_arm_vma(vma, addr, min(end, vma->vm_end));
 		addr = vma->vm_end;
 	}
@@ -409,7 +411,9 @@ void mm_check(struct mm_struct *mm)
 		check_outside(mm, prev ? prev->vm_end : 0, vma->vm_start);
 		BUG_ON((vma->vm_flags & VM_WRITE) &&
 		       !(vma->vm_flags & VM_MAYWRITE));
-		BUG_ON((vma->vm_flags & VM_MAYWRITE) &&
+		BUG_ON((vma->vm_flags & VM_WRITE) &&
+		       !(vma->vm_flags & VM_UFFD_WP));
+		BUG_ON((vma->vm_flags & (VM_MAYWRITE | VM_UFFD_WP)) &&
 		       !(vma->vm_flags & VM_SHARED));
 	}
 	check_outside(mm, prev ? prev->vm_end : 0, TASK_SIZE);

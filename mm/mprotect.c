@@ -5,7 +5,8 @@
  * The client's kernel enforces the rights; here they are noted, for faults.
  * Ptes keep theirs: _PAGE_RW says that writes are not reported to us, and a
  * client that takes VM_WRITE from itself and gives it back later writes without
- * being seen still.
+ * being seen still. VM_UFFD_WP, once it is set, stays; whoever sets it has the
+ * range armed before the client's kernel lets it write.
  *
  * Locks:   mmap_lock for writing.
  * Source:  Linux mm/mprotect.c. Differs: nothing is changed unless all is.
@@ -34,6 +35,7 @@ _Static_assert(VM_ACCESS_FLAGS << 4 == (VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC),
 int do_mprotect(struct mm_struct *mm, unsigned long addr, size_t len,
 		unsigned long vm_flags)
 {
+	const unsigned long wp = vm_flags & VM_WRITE ? VM_UFFD_WP : 0;
 	unsigned long end;
 	int err;
 
@@ -46,7 +48,7 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, size_t len,
 		err = -EACCES;
 	else
 		err = vma_change_flags(mm, addr, end, VM_ACCESS_FLAGS,
-				       vm_flags);
+				       vm_flags | wp);
 	mmap_write_unlock(mm);
 	return err;
 }

@@ -232,7 +232,7 @@ static int arm_range(struct vm_area_struct *vma, pgoff_t first, pgoff_t last)
 	pgoff_t from = max(first, vma->vm_pgoff);
 	pgoff_t to = min(last, vma_last_pgoff(vma));
 
-	if (!(vma->vm_flags & VM_SHARED) || from > to)
+	if (!(vma->vm_flags & VM_UFFD_WP) || from > to)
 		return 0;
 	return vma->vm_mm->mmu->protect(vma, vma_address(vma, from),
 					to - from + 1);
@@ -332,7 +332,7 @@ int window_arm_vma(struct vm_area_struct *vma, unsigned long start,
 	void *item;
 	int err = 0;
 
-	if (!w || !(vma->vm_flags & VM_SHARED))
+	if (!w || !(vma->vm_flags & VM_UFFD_WP))
 		return 0;
 	mutex_lock(&w->lock);
 	while (!err && run <= end_chunk &&
@@ -764,7 +764,7 @@ static void for_mm_pages(struct mm_struct *mm, unsigned long start,
 	up_read(&mm->mmap_lock);
 }
 
-static void restore_if_gone(struct page *page)
+void window_restore_if_gone(struct page *page)
 {
 	if (!window_has_page(page))
 		window_restore_page(page);
@@ -773,7 +773,7 @@ static void restore_if_gone(struct page *page)
 void window_remove_event(struct mm_struct *mm, unsigned long start,
 			 unsigned long end)
 {
-	for_mm_pages(mm, start, end, restore_if_gone);
+	for_mm_pages(mm, start, end, window_restore_if_gone);
 }
 
 static void may_be_written(struct page *page)

@@ -62,6 +62,8 @@ void window_forget_page(struct page *page);
  * Context: page locked.
  */
 void window_restore_page(struct page *page);
+/* The same, if it is so. */
+void window_restore_if_gone(struct page *page);
 
 /*
  * For writeback: frames with the pages' bytes, write-protected first. Those

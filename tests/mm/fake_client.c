@@ -351,14 +351,14 @@ void fake_client_unreachable(struct fake_client *c, unsigned int times,
 /* The real VMA of a range from now on: @m NULL for none. */
 static void kernel_map(struct fake_client *c, unsigned long addr,
 		       unsigned long nr, struct fake_mapped *m, pgoff_t pgoff,
-		       bool shared)
+		       bool shared, bool wp)
 {
 	struct fake_page *p = fake_page_at(c, addr);
 
 	pthread_mutex_lock(&c->lock);
 	for (unsigned long i = 0; i < nr; i++)
 		p[i] = m ? (struct fake_page){ .file = m, .pgoff = pgoff + i,
-					       .shared = shared } :
+					       .shared = shared, .wp = wp } :
 			   (struct fake_page){ 0 };
 	pthread_mutex_unlock(&c->lock);
 }
@@ -379,17 +379,28 @@ static void kernel_protect(struct fake_client *c, unsigned long addr,
 	pthread_mutex_unlock(&c->lock);
 }
 
+static bool vma_is_wp(struct fake_client *c, unsigned long addr)
+{
+	bool wp;
+
+	down_read(&c->mm->mmap_lock);
+	wp = find_vma(c->mm, addr)->vm_flags & VM_UFFD_WP;
+	up_read(&c->mm->mmap_lock);
+	return wp;
+}
+
 /* A range mm/ has a VMA for becomes accessible: COMMIT. */
 static int commit(struct fake_client *c, unsigned long addr, unsigned long nr,
 		  struct fake_mapped *m, pgoff_t pgoff, unsigned long vm_flags)
 {
 	int err;
 
-	kernel_map(c, addr, nr, m, pgoff, vm_flags & VM_SHARED);
+	kernel_map(c, addr, nr, m, pgoff, vm_flags & VM_SHARED,
+		   vma_is_wp(c, addr));
 	err = mmap_arm(c->mm, addr, nr * PAGE_SIZE);
 	if (err) {
 		BUG_ON(do_munmap(c->mm, addr, nr * PAGE_SIZE));
-		kernel_map(c, addr, nr, NULL, 0, false);
+		kernel_map(c, addr, nr, NULL, 0, false, false);
 		return err;
 	}
 	kernel_protect(c, addr, nr, vm_flags);
@@ -437,6 +448,29 @@ int fake_munmap(struct fake_client *c, unsigned long addr, unsigned long nr)
 	return err;
 }
 
+/* Registered for stores from now on, what was not. */
+static int arm_for_stores(struct fake_client *c, unsigned long addr,
+			  unsigned long nr)
+{
+	int err = 0;
+
+	for (; nr && !err; nr--, addr += PAGE_SIZE) {
+		struct fake_page *p = fake_page_at(c, addr);
+
+		if (p->wp)
+			continue;
+		pthread_mutex_lock(&c->lock);
+		p->wp = true;
+		pthread_mutex_unlock(&c->lock);
+		for (int i = 0; i < EVENT_TRIES; i++) {
+			err = mmap_arm(c->mm, addr, PAGE_SIZE);
+			if (err != -EAGAIN)
+				break;
+		}
+	}
+	return err;
+}
+
 int fake_mprotect(struct fake_client *c, unsigned long addr, unsigned long nr,
 		  unsigned long vm_flags)
 {
@@ -445,6 +479,8 @@ int fake_mprotect(struct fake_client *c, unsigned long addr, unsigned long nr,
 
 	kernel_protect(c, addr, nr, prot & vm_flags);
 	err = do_mprotect(c->mm, addr, nr * PAGE_SIZE, vm_flags);
+	if (!err && (vm_flags & VM_WRITE))
+		err = arm_for_stores(c, addr, nr);
 	kernel_protect(c, addr, nr, err ? prot : vm_flags);
 	return err;
 }
@@ -477,13 +513,13 @@ int fake_mremap(struct fake_client *c, unsigned long *addrp, unsigned long nr,
 		return err;
 	}
 	if (*addrp != addr) {
-		kernel_map(c, addr, nr, NULL, 0, false);
+		kernel_map(c, addr, nr, NULL, 0, false, false);
 		return commit(c, *addrp, new_nr, p.file, p.pgoff, flags);
 	}
 	kernel_protect(c, addr, min(nr, new_nr), p.prot);
 	if (new_nr < nr)
 		kernel_map(c, addr + new_nr * PAGE_SIZE, nr - new_nr, NULL, 0,
-			   false);
+			   false, false);
 	if (new_nr > nr)
 		return commit(c, addr + nr * PAGE_SIZE, new_nr - nr, p.file,
 			      p.pgoff + nr, flags);
@@ -514,7 +550,7 @@ int fake_mremap_behind(struct fake_client *c, unsigned long from,
 void fake_munmap_behind(struct fake_client *c, unsigned long addr,
 			unsigned long nr)
 {
-	kernel_map(c, addr, nr, NULL, 0, false);
+	kernel_map(c, addr, nr, NULL, 0, false, false);
 }
 
 void fake_punch_behind(struct fake_client *c, unsigned long addr,
@@ -592,9 +628,11 @@ static void client_check_page(const struct fake_page *p, pte_t pte)
 	there = memfd_has(p->file, p->pgoff);
 	if ((p->hw & HW_PRESENT) && !there)
 		fake_mmu_violation("the hardware has a page that is not there");
+	if ((p->prot & VM_WRITE) && !p->wp)
+		fake_mmu_violation("stores nobody would notice");
 	if ((p->hw & HW_WRITE) && !granted)
 		fake_mmu_violation("the hardware may write and we do not know");
-	if (there && p->shared && !granted && !(p->hw & HW_WP))
+	if (there && p->wp && !granted && !(p->hw & HW_WP))
 		fake_mmu_violation("an unarmed pte at a page that is there");
 	if (pte_present(pte) && !fake_in_window(p->file, p->pgoff))
 		fake_mmu_violation("a pte of a page that is not in the window");

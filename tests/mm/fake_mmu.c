@@ -389,7 +389,7 @@ static void hw_map_page(struct fake_page *p, bool write)
 {
 	if (p->hw & HW_PRESENT)
 		return;
-	if (!p->shared)
+	if (!p->wp)
 		p->hw = HW_PRESENT;
 	else if (!write)
 		p->hw = HW_PRESENT | HW_WP;
@@ -445,7 +445,7 @@ static int hw_protect(struct vm_area_struct *vma, unsigned long addr,
 	for (unsigned long i = 0; i < nr; i++) {
 		struct fake_page *p = page_of(c, vma, addr + i * PAGE_SIZE);
 
-		if (p && p->shared)
+		if (p && p->wp)
 			p->hw = (p->hw & HW_PRESENT) | HW_WP;
 	}
 	pthread_mutex_unlock(&c->lock);

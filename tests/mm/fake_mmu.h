@@ -45,6 +45,7 @@ struct fake_page {
 	pgoff_t pgoff;
 	uint8_t prot;			/* of the kernel's VMA: VM_READ, VM_WRITE */
 	bool shared;
+	bool wp;			/* registered so: VM_UFFD_WP */
 	uint8_t hw;			/* HW_* */
 };
 

@@ -166,8 +166,10 @@ unsigned long letter_flags(char c)
 
 	switch (tolower(c)) {
 	case 'n':
+	case 'm':
 		return flags | VM_SHARED;
 	case 'r':
+	case 'v':
 	case 'o':
 		return flags | VM_SHARED | VM_READ;
 	case 'a':
@@ -175,6 +177,7 @@ unsigned long letter_flags(char c)
 	case 's':
 		return flags | VM_SHARED | VM_READ | VM_SEQ_READ;
 	case 'x':
+	case 'y':
 		return flags | VM_SHARED | VM_READ | VM_EXEC;
 	case 'p':
 		return flags | VM_READ;
@@ -189,9 +192,15 @@ struct vm_file *letter_file(char c)
 	return &files[tolower(c) == 'o' ? 2 : 0].f;
 }
 
+/* What the letter's VMA has that do_mmap() was not told of. */
+static unsigned long letter_wp(char c)
+{
+	return strchr("wvmy", tolower(c)) ? VM_UFFD_WP : 0;
+}
+
 static char vma_letter(const struct vm_area_struct *vma)
 {
-	static const char letters[] = "nrasxpow";
+	static const char letters[] = "nrasxpowvmy";
 
 	for (const char *c = letters; *c; c++)
 		for (int locked = 0; locked < 2; locked++) {
@@ -199,15 +208,30 @@ static char vma_letter(const struct vm_area_struct *vma)
 
 			if (vma->vm_file == letter_file(l) &&
 			    (vma->vm_flags & ~(VM_MAYREAD | VM_MAYWRITE |
-					       VM_MAYEXEC)) == letter_flags(l))
+					       VM_MAYEXEC)) ==
+			    (letter_flags(l) | letter_wp(l)))
 				return l;
 		}
 	return '?';
 }
 
+/* A mapping of what @letter says, at page @i of its file. */
+static void build_run(char letter, unsigned long i, unsigned long nr)
+{
+	unsigned long flags = letter_flags(letter), addr;
+	unsigned long first = letter_wp(letter) ? flags | VM_WRITE : flags;
+
+	BUG_ON(do_mmap(mm, letter_file(letter), page_addr(i), nr * PAGE_SIZE,
+		       first, i, MAP_HERE, &addr));
+	BUG_ON(addr != page_addr(i));
+	if (first != flags)
+		BUG_ON(do_mprotect(mm, addr, nr * PAGE_SIZE,
+				   flags & VM_ACCESS_FLAGS));
+}
+
 void build(const char *space)
 {
-	unsigned long i = 0, nr, addr;
+	unsigned long i = 0, nr;
 
 	for (; *space; space += nr) {
 		nr = 1;
@@ -219,10 +243,7 @@ void build(const char *space)
 		}
 		while (space[nr] == *space)
 			nr++;
-		BUG_ON(do_mmap(mm, letter_file(*space), page_addr(i),
-			       nr * PAGE_SIZE, letter_flags(*space), i,
-			       MAP_HERE, &addr));
-		BUG_ON(addr != page_addr(i));
+		build_run(*space, i, nr);
 		i += nr;
 	}
 }

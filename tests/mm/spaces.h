@@ -7,6 +7,7 @@
  *   .  nothing            n  PROT_NONE            a  read, MADV_RANDOM
  *   r  read               w  read and write       s  read, MADV_SEQUENTIAL
  *   x  read and execute   p  read, private        o  read, file opened read-only
+ *   v, m, y  as r, n, x, but once it was w: its stores are noticed still
  *   and in capitals with VM_LOCKED
  *
  * Page i of such a space shows page i of its file unless a test says otherwise.

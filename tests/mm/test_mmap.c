@@ -59,23 +59,29 @@ static void new_mappings_join_neighbours(void)
 static void changed_rights_cut_and_join(void)
 {
 	static const struct call_case calls[] = {
-		{ "wwwwrr",	PROTECT, 2, 2, 'r', 0, "ww|rrrr" },	/* 4 */
-		{ "rrwwww",	PROTECT, 2, 2, 'r', 0, "rrrr|ww" },	/* 5 */
-		{ "rrwwrr",	PROTECT, 2, 2, 'r', 0, "rrrrrr" },	/* 6 */
-		{ "rrwwnn",	PROTECT, 2, 2, 'r', 0, "rrrr|nn" },	/* 7 */
-		{ "rrww",	PROTECT, 2, 2, 'r', 0, "rrrr" },	/* 7 */
-		{ "nnwwrr",	PROTECT, 2, 2, 'r', 0, "nn|rrrr" },	/* 8 */
-		{ "wwrr",	PROTECT, 0, 2, 'r', 0, "rrrr" },	/* 8 */
-		{ "wwwwww",	PROTECT, 2, 2, 'r', 0, "ww|rr|ww" },
-		{ "wwww",	PROTECT, 0, 2, 'r', 0, "rr|ww" },
-		{ "wwww",	PROTECT, 2, 2, 'r', 0, "ww|rr" },
-		{ "wwww",	PROTECT, 0, 4, 'x', 0, "xxxx" },
+		{ "wwwwvv",	PROTECT, 2, 2, 'r', 0, "ww|vvvv" },	/* 4 */
+		{ "vvwwww",	PROTECT, 2, 2, 'r', 0, "vvvv|ww" },	/* 5 */
+		{ "vvwwvv",	PROTECT, 2, 2, 'r', 0, "vvvvvv" },	/* 6 */
+		{ "vvwwnn",	PROTECT, 2, 2, 'r', 0, "vvvv|nn" },	/* 7 */
+		{ "vvww",	PROTECT, 2, 2, 'r', 0, "vvvv" },	/* 7 */
+		{ "nnwwvv",	PROTECT, 2, 2, 'r', 0, "nn|vvvv" },	/* 8 */
+		{ "wwvv",	PROTECT, 0, 2, 'r', 0, "vvvv" },	/* 8 */
+		{ "rrxxxx",	PROTECT, 2, 2, 'r', 0, "rrrr|xx" },
+		{ "rrnnrr",	PROTECT, 2, 2, 'r', 0, "rrrrrr" },
+		/* What was never writable is not of one kind with what was. */
+		{ "rrwwrr",	PROTECT, 2, 2, 'r', 0, "rr|vv|rr" },
+		{ "rrvvrr",	PROTECT, 0, 6, 'w', 0, "wwwwww" },
+		{ "rrrr",	PROTECT, 1, 2, 'w', 0, "r|ww|r" },
+		{ "wwwwww",	PROTECT, 2, 2, 'r', 0, "ww|vv|ww" },
+		{ "wwww",	PROTECT, 0, 2, 'r', 0, "vv|ww" },
+		{ "wwww",	PROTECT, 2, 2, 'r', 0, "ww|vv" },
+		{ "wwww",	PROTECT, 0, 4, 'x', 0, "yyyy" },
 		{ "wwww",	PROTECT, 1, 2, 'w', 0, NULL },
-		{ "wwrrnnww",	PROTECT, 1, 6, 'n', 0, "w|nnnnnn|w" },
-		{ "wwrrnnww",	PROTECT, 1, 6, 'x', 0, "w|xxxxxx|w" },
-		{ "wwrrwwrr",	PROTECT, 0, 8, 'r', 0, "rrrrrrrr" },
+		{ "wwvvmmww",	PROTECT, 1, 6, 'n', 0, "w|mmmmmm|w" },
+		{ "wwvvmmww",	PROTECT, 1, 6, 'x', 0, "w|yyyyyy|w" },
+		{ "wwvvwwvv",	PROTECT, 0, 8, 'r', 0, "vvvvvvvv" },
 		{ "rrwwrrww",	PROTECT, 1, 6, 'w', 0, "r|wwwwwww" },
-		{ "RRWW",	PROTECT, 1, 2, 'n', 0, "R|NN|W" },
+		{ "RRWW",	PROTECT, 1, 2, 'n', 0, "R|N|M|W" },
 		{ "r|w|r|w",	PROTECT, 0, 0, 'r', 0, NULL },
 		{ "wwww",	PROTECT, 2, 0, 'r', 0, NULL },
 	};

@@ -90,8 +90,8 @@ static void failed_calls_change_nothing(void)
 		{ "rr..rr",	MAP, 2, 2, 'w', 0, "rr|ww|rr" },
 		{ "rrrr",	UNMAP, 1, 2, 0, 0, "r..r" },
 		{ "rrwwww",	UNMAP, 1, 2, 0, 0, "r..www" },
-		{ "wwww",	PROTECT, 1, 2, 'r', 0, "w|rr|w" },
-		{ "ww|nn|ww",	PROTECT, 1, 4, 'r', 0, "w|rrrr|w" },
+		{ "wwww",	PROTECT, 1, 2, 'r', 0, "w|vv|w" },
+		{ "ww|mm|ww",	PROTECT, 1, 4, 'r', 0, "w|vvvv|w" },
 		{ "rrrr",	ADVISE, 1, 2, 'a', 0, "r|aa|r" },
 		{ "rr|WW|rr",	UNLOCK, 1, 4, 0, 0, "rr|ww|rr" },
 		{ "RRRR",	UNLOCK, 1, 2, 0, 0, "R|rr|R" },
@@ -164,6 +164,8 @@ static unsigned long model_may(int file, unsigned long flags)
 	flags |= VM_MAYREAD | VM_MAYEXEC;
 	if (file != 2 && (flags & VM_SHARED))
 		flags |= VM_MAYWRITE;
+	if (flags & VM_WRITE)
+		flags |= VM_UFFD_WP;
 	return flags;
 }
 
@@ -278,8 +280,11 @@ static bool step_protect(unsigned int at, unsigned int nr)
 	for (unsigned int i = at; i < at + nr; i++)
 		if ((access & VM_WRITE) && !(model[i].flags & VM_MAYWRITE))
 			return err == -EACCES;
-	for (; nr; nr--, at++)
+	for (; nr; nr--, at++) {
 		model[at].flags = (model[at].flags & ~VM_ACCESS_FLAGS) | access;
+		if (access & VM_WRITE)
+			model[at].flags |= VM_UFFD_WP;
+	}
 	return !err;
 }
 

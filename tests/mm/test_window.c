@@ -527,6 +527,57 @@ static void no_copies_written_of_what_cannot_be_stopped(void)
 	down();
 }
 
+/*
+ * Who may not write is not armed, and its kernel maps around by itself. Once it
+ * may, not one store goes unseen.
+ */
+static void readers_become_writers(void)
+{
+	const unsigned long flags = VM_READ | VM_SHARED;
+	unsigned long at = 0;
+
+	up(8);
+	CU_ASSERT_EQUAL(fake_mmap(other, m, 0, 8, flags, &at), 0);
+	CU_ASSERT(stores(c, page_addr(2), 1));
+	CU_ASSERT(fake_can(other, at + 2 * PAGE_SIZE, false));
+	CU_ASSERT_EQUAL(fake_page_at(other, at + 2 * PAGE_SIZE)->hw, HW_PRESENT);
+	CU_ASSERT(loads(other, at + 3 * PAGE_SIZE, fake_word(3 * PAGE_SIZE)));
+	CU_ASSERT(sync_file());
+	CU_ASSERT_EQUAL(fake_mprotect(other, at + PAGE_SIZE, 4,
+				      VM_READ | VM_WRITE), 0);
+	for (unsigned long i = 1; i < 5; i++) {
+		CU_ASSERT(!fake_can(other, at + i * PAGE_SIZE, true));
+		CU_ASSERT(stores(other, at + i * PAGE_SIZE, 10 + i));
+		CU_ASSERT(fake_dirty(m, i));
+	}
+	CU_ASSERT_EQUAL(fake_mprotect(other, at, 8, VM_READ), 0);
+	CU_ASSERT(sync_file());
+	CU_ASSERT_EQUAL(fake_mprotect(other, at, 8, VM_READ | VM_WRITE), 0);
+	CU_ASSERT(stores(other, at + 2 * PAGE_SIZE, 22));
+	CU_ASSERT(fake_dirty(m, 2));
+	CU_ASSERT_EQUAL(demote_all(), 0);
+	CU_ASSERT(loads(c, page_addr(2), 22));
+	CU_ASSERT(loads(c, page_addr(4), 14));
+	fake_client_check(other);
+	CU_ASSERT_EQUAL(fake_munmap(other, at, 8), 0);
+	down();
+}
+
+/* Its kernel asks again and again for what somebody has punched. */
+static void readers_get_what_was_punched(void)
+{
+	unsigned long at = 0;
+
+	up(8);
+	CU_ASSERT_EQUAL(fake_mmap(other, m, 0, 8, VM_READ | VM_SHARED, &at), 0);
+	CU_ASSERT(stores(c, page_addr(2), 1));
+	fake_punch_behind(c, page_addr(2), 1);
+	CU_ASSERT(loads(other, at + 2 * PAGE_SIZE, 0));
+	CU_ASSERT(fake_dirty(m, 2));
+	CU_ASSERT_EQUAL(fake_munmap(other, at, 8), 0);
+	down();
+}
+
 /* A reader's bytes stay where it was told while the page moves. */
 static void held_bytes_outlive_moves(void)
 {
@@ -863,6 +914,9 @@ static const struct test_case cases[] = {
 	  no_copies_of_what_cannot_be_stopped },
 	{ "no copies are written of what a client may go on storing to",
 	  no_copies_written_of_what_cannot_be_stopped },
+	{ "readers are armed when they become writers",
+	  readers_become_writers },
+	{ "readers get what was punched", readers_get_what_was_punched },
 	{ "bytes that are held stay put", held_bytes_outlive_moves },
 	{ "truncate takes pages from their clients", truncate_takes_pages_away },
 	{ "truncate and punch leave clients armed", truncate_leaves_clients_armed },
