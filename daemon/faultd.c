@@ -15,6 +15,11 @@
  * T3. Whoever puts something into a client's backlog kicks, after that; the kick
  *     is taken back before the backlogs are looked at.
  *
+ * T4. Where several threads fault a read of the disk is not waited for: the fault
+ *     is kept, more are served meanwhile, and it is ended when its page has
+ *     come. What may wait for something else ends our reads first, for that
+ *     may be waiting for their pages.
+ *
  * Locks:  faultd.lock and client->msg_lock, leaves; never both.
  */
 #include <errno.h>
@@ -28,7 +33,10 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "blocking.h"
 #include "internal.h"
+#include "pagefs_fs.h"
+#include "pagemap.h"
 #include "uffd_abi.h"
 
 #define TICK_MS		20u	/* while faults come; arbitrary */
@@ -61,7 +69,27 @@ static struct {
 	int epfd, kick_fd;		/* (C) */
 } faultd;
 
+/*
+ * Faults whose pages this thread reads. Arbitrary: the disk gains little from
+ * more than 32 at a time, and there is a thread for each CPU.
+ */
+#define MAX_KEPT	16u
+
+struct kept_fault {
+	struct client *client;		/* referenced */
+	struct uffd_msg msg;
+	struct page *page;		/* referenced */
+};
+
+static __thread struct kept_fault kept_faults[MAX_KEPT];
+static __thread unsigned int nr_kept;
+
 /* ---- serving ---- */
+
+static unsigned long fault_address(const struct uffd_msg *msg)
+{
+	return msg->arg.pagefault.address & PAGE_MASK;
+}
 
 static unsigned int fault_flags(const struct uffd_msg *msg)
 {
@@ -87,18 +115,74 @@ static vm_fault_t handle_without_memory(struct client *client,
 	return ret;
 }
 
-static void serve_fault(struct client *client, const struct uffd_msg *msg)
+static void end_fault(struct client *client, const struct uffd_msg *msg,
+		      vm_fault_t ret)
 {
-	const unsigned long addr = msg->arg.pagefault.address & PAGE_MASK;
-	const unsigned int flags = fault_flags(msg);
-	vm_fault_t ret;
-
-	slot_serving(msg->arg.pagefault.feat.ptid);
-	ret = handle_mm_fault(client->mm, addr, flags);
 	if (unlikely(ret & VM_FAULT_OOM))
-		ret = handle_without_memory(client, addr, flags);
+		ret = handle_without_memory(client, fault_address(msg),
+					    fault_flags(msg));
 	if (unlikely(ret & VM_FAULT_ERROR))
 		fault_failed(client, msg, ret);
+}
+
+/* To its end, whatever that waits for. */
+static void serve_fault_now(struct client *client, const struct uffd_msg *msg,
+			    unsigned int flags)
+{
+	end_fault(client, msg, handle_mm_fault(client->mm, fault_address(msg),
+					       fault_flags(msg) | flags));
+}
+
+/* T4. Return: false: that is not for this fault. */
+static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg)
+{
+	struct kept_fault *kept = &kept_faults[nr_kept];
+	vm_fault_t ret;
+
+	if (fault_flags(msg) || nr_kept == MAX_KEPT || !slot_may_go_on())
+		return false;
+	ret = handle_mm_fault_nowait(client->mm, fault_address(msg),
+				     &kept->page);
+	if (!kept->page) {
+		end_fault(client, msg, ret);
+		return true;
+	}
+	client_get(client);
+	kept->client = client;
+	kept->msg = *msg;
+	nr_kept++;
+	return true;
+}
+
+static void serve_fault(struct client *client, const struct uffd_msg *msg)
+{
+	slot_serving(msg->arg.pagefault.feat.ptid);
+	if (serve_fault_nowait(client, msg))
+		return;
+	blk_flush_plug();
+	serve_fault_now(client, msg, 0);
+}
+
+/* Those whose pages have come; if nothing of ours is under way any more, all:
+ * another thread reads the page. */
+static void serve_kept(void)
+{
+	unsigned int i = 0;
+
+	while (i < nr_kept) {
+		struct kept_fault kept = kept_faults[i];
+
+		if (current_plug && page_test(kept.page, PG_locked)) {
+			i++;
+			continue;
+		}
+		/* before it is served: that may come back here */
+		kept_faults[i] = kept_faults[--nr_kept];
+		/* and with no reference: the page's frame is to be freed */
+		put_page(kept.page);
+		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED);
+		client_put(kept.client);
+	}
 }
 
 static void listen_to(struct client *client, uint32_t events)
@@ -152,9 +236,11 @@ static bool serve_one(struct client *client)
 		serve_fault(client, &msg);
 		return true;
 	case UFFD_EVENT:
+		blk_flush_plug();				/* T4 */
 		client_run_events(client);
 		return true;
 	case UFFD_FULL:
+		blk_flush_plug();
 		run_full_backlog(client);
 		return true;
 	case UFFD_BROKEN:
@@ -201,6 +287,7 @@ static void serve_kick(void)
 
 	if (atomic_load(&faultd.stopping))
 		return;		/* all shall see it */
+	blk_flush_plug();					/* T4 */
 	if (read(faultd.kick_fd, &count, sizeof(count)) != sizeof(count))
 		return;		/* another thread was faster */
 	atomic_store(&faultd.kicked, false);			/* T3 */
@@ -255,9 +342,43 @@ static void fault_thread_signals(void)
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
+/* It has a slot: the next messages. */
+static void wait_and_serve(void)
+{
+	const bool keeps = nr_kept;
+	struct epoll_event ev;
+	bool came;
+
+	came = epoll_wait(faultd.epfd, &ev, 1, keeps ? 0 : -1) == 1;
+	if (came)
+		serve_event(&ev);
+	if (!nr_kept)
+		return;
+	if (nr_kept == MAX_KEPT) {	/* somebody else listens meanwhile */
+		thread_will_block();
+		fs_poll_io(-1, true);
+	} else {
+		fs_poll_io(faultd.epfd, keeps && !came && current_plug);
+	}
+	serve_kept();
+}
+
+static void serve_until_stopped(void)
+{
+	for (;;) {
+		if (nr_kept && !slot_try_enter()) {
+			fs_poll_io(-1, true);
+			serve_kept();
+		} else if (nr_kept || slot_enter()) {
+			wait_and_serve();
+		} else {
+			break;
+		}
+	}
+}
+
 static void *fault_thread(void *arg)
 {
-	struct epoll_event ev;
 	unsigned int id = (unsigned int)(uintptr_t)arg;
 	char name[16];
 
@@ -265,9 +386,7 @@ static void *fault_thread(void *arg)
 	snprintf(name, sizeof(name), "pagefs-fault/%u", id);
 	pthread_setname_np(pthread_self(), name);
 	slots_thread_begin(id);
-	while (slot_enter())
-		if (epoll_wait(faultd.epfd, &ev, 1, -1) == 1)
-			serve_event(&ev);
+	serve_until_stopped();
 	slots_thread_end();
 	return NULL;
 }

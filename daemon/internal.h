@@ -234,6 +234,8 @@ void slots_thread_begin(unsigned int id);
 void slots_thread_end(void);
 /* Wait for the duty to wait. Return: false: leave. */
 bool slot_enter(void);
+/* The same without waiting for it. Return: false: not now, or leave. */
+bool slot_try_enter(void);
 /* A message of thread @tid is being served. */
 void slot_serving(uint32_t tid);
 /* Is reading another one, before waiting, still this thread's duty? */

@@ -168,13 +168,19 @@ static bool take_slot(void)
 	return false;
 }
 
-static bool wait_for_slot(void)
+/* Without waiting. */
+static bool has_slot(void)
 {
 	if (my_slot)
 		slot_change(my_slot, my_id | SERVING, my_id);
+	return still_mine() || take_slot();
+}
+
+static bool wait_for_slot(void)
+{
 	if (atomic_load(&slots.stopping))
 		return false;
-	if (likely(still_mine() || take_slot()))
+	if (likely(has_slot()))
 		return true;
 	mutex_lock(&slots.lock);
 	slots.nr_parked++;
@@ -211,6 +217,14 @@ static void pin_to_slot(void)
 bool slot_enter(void)
 {
 	if (!wait_for_slot())
+		return false;
+	pin_to_slot();
+	return true;
+}
+
+bool slot_try_enter(void)
+{
+	if (atomic_load(&slots.stopping) || !has_slot())
 		return false;
 	pin_to_slot();
 	return true;

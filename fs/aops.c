@@ -45,6 +45,8 @@ static void pagefs_readpages(struct address_space *mapping, struct page **pages,
 		set_kcached(pages, nr);				/* I3 */
 	backing_rw(BACKING_READ, file, pages, nr, nr * PAGE_SIZE,
 		   mode == READ_AHEAD);
+	if (mode == READ_WAIT)
+		backing_wait();
 	put_backing_file(file);
 }
 

@@ -285,13 +285,16 @@ void backing_rw(enum backing_op op, struct backing_file *file,
 		bytes -= min(bytes, bio->nr * PAGE_SIZE);
 		bio_submit(bio, async);
 	}
-	if (op == BACKING_READ && !async)
-		ioring_wait();
 }
 
 void backing_wait(void)
 {
 	ioring_wait();
+}
+
+void fs_poll_io(int fd, bool wait)
+{
+	ioring_poll(fd, wait);
 }
 
 /* ---- transferring ---- */

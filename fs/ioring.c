@@ -38,6 +38,7 @@
  *         plug. Differs: a plug here holds I/O until it has ended.
  */
 #include <liburing.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -66,6 +67,7 @@ struct ioring {
 	unsigned int inflight;	/* bios on it, submitted or not */
 	unsigned int pages;	/* of these bios */
 	unsigned int prepared;	/* pages of SQEs not yet submitted */
+	bool armed;		/* a request without a bio is on it, that wakes */
 	bool tried;		/* set up, or refused */
 };
 
@@ -119,7 +121,7 @@ static void ioring_teardown(struct ioring *ring)
 	if (ring->depth)
 		io_uring_queue_exit(&ring->uring);
 	ring->depth = 0;
-	ring->tried = false;
+	ring->tried = ring->armed = false;
 }
 
 static pthread_key_t ring_key;		/* its destructor is all we want of it */
@@ -174,14 +176,10 @@ void ioring_release(void)
  * for. That is without bound, because SQEs once prepared cannot be taken back,
  * and their pages must not be ended while the kernel may yet transfer them.
  */
-static void ioring_enter(struct ioring *ring, unsigned int wait_nr)
+static void __ioring_enter(struct ioring *ring, unsigned int wait_nr)
 {
 	static const struct timespec nap = { .tv_nsec = 1000000 };
-	int ret;
-
-	if (wait_nr)
-		thread_will_block();
-	ret = io_uring_submit_and_wait(&ring->uring, wait_nr);
+	int ret = io_uring_submit_and_wait(&ring->uring, wait_nr);
 
 	if (ret >= 0)
 		ring->prepared = 0;
@@ -189,6 +187,13 @@ static void ioring_enter(struct ioring *ring, unsigned int wait_nr)
 		nanosleep(&nap, NULL);	/* the kernel is short of memory */
 	else
 		BUG_ON(ret != -EINTR);
+}
+
+static void ioring_enter(struct ioring *ring, unsigned int wait_nr)
+{
+	if (wait_nr)
+		thread_will_block();
+	__ioring_enter(ring, wait_nr);
 }
 
 static struct io_uring_sqe *ioring_get_sqe(struct ioring *ring)
@@ -250,16 +255,13 @@ static void ioring_complete(struct ioring *ring, struct bio *bio, int res)
 }
 
 /*
- * Waits for @wait_nr completions and handles all there are. Each is taken off
- * the ring before it is handled, for handling one may come back here.
- * Return: true if one was not a bio's.
+ * Handles all completions there are. Each is taken off the ring before it is
+ * handled, for handling one may come back here.
  */
-static bool ioring_reap(struct ioring *ring, unsigned int wait_nr)
+static void ioring_complete_all(struct ioring *ring)
 {
 	struct io_uring_cqe *cqe;
-	bool other = false;
 
-	ioring_enter(ring, wait_nr);
 	while (io_uring_cq_ready(&ring->uring) &&
 	       !io_uring_peek_cqe(&ring->uring, &cqe)) {
 		struct bio *bio = io_uring_cqe_get_data(cqe);
@@ -269,9 +271,14 @@ static bool ioring_reap(struct ioring *ring, unsigned int wait_nr)
 		if (bio)
 			ioring_complete(ring, bio, res);
 		else
-			other = true;
+			ring->armed = false;
 	}
-	return other;
+}
+
+static void ioring_reap(struct ioring *ring, unsigned int wait_nr)
+{
+	ioring_enter(ring, wait_nr);
+	ioring_complete_all(ring);
 }
 
 /* ---- the thread's own ring ---- */
@@ -291,6 +298,28 @@ void ioring_wait(void)
 
 	while (ring->inflight)
 		ioring_reap(ring, ring->inflight);
+	ioring_update_plug(ring);
+}
+
+/*
+ * What wakes us may end in any other wait, too; so it is seen wherever
+ * completions are handled, and armed again here.
+ */
+void ioring_poll(int fd, bool wait)
+{
+	struct ioring *ring = &thread_ring;
+	struct io_uring_sqe *sqe;
+
+	if (!ring->depth || (fd < 0 && !ring->inflight))
+		return;
+	if (wait && fd >= 0 && !ring->armed) {
+		sqe = ioring_get_sqe(ring);
+		io_uring_prep_poll_add(sqe, fd, POLLIN);
+		io_uring_sqe_set_data(sqe, NULL);
+		ring->armed = true;
+	}
+	__ioring_enter(ring, wait);
+	ioring_complete_all(ring);
 	ioring_update_plug(ring);
 }
 
@@ -326,7 +355,6 @@ static struct {
 	pthread_t thread;		/* (C) */
 	struct ioring ring;		/* (T) */
 	uint64_t event;			/* (T) where the eventfd is read to */
-	bool event_armed;		/* (T) a read of it is on the ring */
 } io = {
 	.lock = MUTEX_INITIALIZER(LOCK_IO),
 	.queue = LIST_HEAD_INIT(io.queue),
@@ -370,28 +398,23 @@ static struct bio *iothread_pop(bool *stop)
 	return bio;
 }
 
-/*
- * The eventfd's read may end in any wait, not only while we sleep. Missed, it
- * would never be armed again, and with nothing in flight we would not wake.
- */
-static void iothread_reap(void)
-{
-	if (ioring_reap(&io.ring, 1))
-		io.event_armed = false;
-}
-
 /* Sleeps until something ends or, if we are seen asleep, is queued. */
 static void iothread_sleep(void)
 {
 	struct io_uring_sqe *sqe;
 
-	if (!io.event_armed) {
+	/*
+	 * It may have ended in any wait, not only while we slept. Missed, it
+	 * would never be armed again, and with nothing in flight we would not
+	 * wake.
+	 */
+	if (!io.ring.armed) {
 		sqe = ioring_get_sqe(&io.ring);
 		io_uring_prep_read(sqe, io.eventfd, &io.event, sizeof(io.event), 0);
 		io_uring_sqe_set_data(sqe, NULL);
-		io.event_armed = true;
+		io.ring.armed = true;
 	}
-	iothread_reap();
+	ioring_reap(&io.ring, 1);
 }
 
 static void iothread_loop(void)
@@ -403,7 +426,7 @@ static void iothread_loop(void)
 	for (;;) {
 		/* One place is the eventfd's. */
 		if (ring->inflight >= ring->depth - 1) {
-			iothread_reap();
+			ioring_reap(ring, 1);
 			continue;
 		}
 		bio = iothread_pop(&stop);
@@ -456,7 +479,7 @@ int iothread_init(void)
 {
 	int err;
 
-	io.stop = io.asleep = io.event_armed = false;
+	io.stop = io.asleep = false;
 	io.eventfd = eventfd(0, EFD_CLOEXEC);
 	if (io.eventfd < 0)
 		return -errno;

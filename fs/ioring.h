@@ -80,6 +80,12 @@ void bio_run(struct bio *bio);
 void ioring_submit(struct bio *bio);
 /* Wait for all that is on the calling thread's ring. */
 void ioring_wait(void);
+/*
+ * Submit what is prepared on the calling thread's ring, and end what has ended.
+ * @wait: sleep until there is some of that, or @fd (-1: none) is readable;
+ * thread_will_block() is not called.
+ */
+void ioring_poll(int fd, bool wait);
 /* Release the calling thread's ring now rather than at its exit. */
 void ioring_release(void);
 

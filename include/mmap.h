@@ -192,6 +192,8 @@ typedef unsigned int vm_fault_t;
 
 #define FAULT_FLAG_WRITE	0x01u
 #define FAULT_FLAG_WP		0x02u	/* a write to a page it can read */
+#define FAULT_FLAG_RETRY_NOWAIT	0x04u	/* handle_mm_fault_nowait()'s */
+#define FAULT_FLAG_TRIED	0x08u	/* the second time, after that */
 
 struct vm_fault {
 	struct vm_area_struct *vma;
@@ -199,6 +201,7 @@ struct vm_fault {
 	pgoff_t pgoff;			/* of it in the file */
 	unsigned int flags;		/* FAULT_FLAG_* */
 	struct page *page;		/* from ->fault: uptodate, referenced */
+	struct page *wait_page;		/* or, with RETRY: being read, referenced */
 };
 
 /*
@@ -209,7 +212,8 @@ struct vm_operations_struct {
 	/* One more VMA (a new one, or a split) or one less. */
 	void (*open)(struct vm_area_struct *vma);
 	void (*close)(struct vm_area_struct *vma);
-	/* Find vmf->page, reading it if need be. 0, MAJOR, or an error. */
+	/* Find vmf->page, reading it if need be. 0, MAJOR, or an error. With
+	 * RETRY_NOWAIT it may set vmf->wait_page instead, and return RETRY. */
 	vm_fault_t (*fault)(struct vm_fault *vmf);
 	/*
 	 * vmf->page is to become writable; not locked. The owner makes room in
@@ -234,6 +238,17 @@ struct vm_operations_struct {
  */
 vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 			   unsigned int flags);
+
+/**
+ * handle_mm_fault_nowait - the same for a read, which need not end here
+ * @waitp: receives NULL: as handle_mm_fault(); or a page, referenced, that is
+ *         being read: nobody has been woken, and what is returned means nothing
+ *
+ * The read is most likely this thread's own: its current_plug ends it. When the
+ * page is unlocked, handle_mm_fault() with FAULT_FLAG_TRIED.
+ */
+vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
+				  struct page **waitp);
 
 /* vm_ops->fault of a file: page cache, read-ahead, I/O. mm/memory.c. */
 vm_fault_t filemap_fault(struct vm_fault *vmf);

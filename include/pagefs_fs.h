@@ -66,6 +66,12 @@ int fs_map_fd(int fd, struct vm_file **filep);
 /* do_msync()'s callback: bytes [@pos, @pos + @len) to the device; with @arg
  * non-NULL just start writing. Return: 0 or -errno. */
 int fs_msync(struct vm_file *file, loff_t pos, size_t len, void *arg);
+/*
+ * The I/O this thread has started and not waited for (current_plug): submit it,
+ * and end what has ended. @wait: sleep until some has, or @fd (-1: none) is
+ * readable; not if nothing is under way and @fd is -1.
+ */
+void fs_poll_io(int fd, bool wait);
 /* nodeid of the file, for people and tests. */
 uint64_t fs_file_nodeid(const struct vm_file *file);
 /* Device number of the mount; 0 before fuse_serve_start(). */

@@ -31,6 +31,7 @@ struct writeback_control;
 
 enum read_mode {
 	READ_WAIT,	/* returns when all pages have ended */
+	READ_START,	/* may return before: the thread's current_plug ends it */
 	READ_AHEAD,	/* may return once the I/O is queued */
 };
 
@@ -119,6 +120,15 @@ static inline void blk_flush_plug(void)
 {
 	if (current_plug)
 		current_plug->flush(current_plug);
+}
+
+/* down_read() of what may be held by somebody who waits for I/O of ours. */
+static inline void down_read_plugged(struct rw_semaphore *sem)
+{
+	if (unlikely(current_plug) && down_read_trylock(sem))
+		return;
+	blk_flush_plug();
+	down_read(sem);
 }
 
 /*
@@ -288,7 +298,8 @@ void force_page_cache_readahead(struct address_space *mapping, pgoff_t index,
 /* mm/readahead.c: at a missing page, and at a marker page. */
 void page_cache_sync_readahead(struct address_space *mapping,
 			       struct file_ra_state *ra, pgoff_t index,
-			       unsigned long req_count);
+			       unsigned long req_count,
+			       enum read_mode mode);
 void page_cache_async_readahead(struct address_space *mapping,
 				struct file_ra_state *ra, struct page *page,
 				pgoff_t index, unsigned long req_count);

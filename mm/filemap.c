@@ -250,9 +250,9 @@ int read_page_locked(struct address_space *mapping, struct page *page)
 	return -EIO;
 }
 
-/* A page for @index that nobody has, read in. Referenced, or ERR_PTR. */
+/* A page for @index that nobody has, read in @mode. Referenced, or ERR_PTR. */
 static struct page *filemap_create_page(struct address_space *mapping,
-					pgoff_t index)
+					pgoff_t index, enum read_mode mode)
 {
 	struct page *page = page_cache_alloc(GFP_USER);
 	int err;
@@ -264,7 +264,7 @@ static struct page *filemap_create_page(struct address_space *mapping,
 	 * the page; after one that came first the store has zeros here, and
 	 * the caller does not return what lies past i_size.
 	 */
-	down_read(&mapping->invalidate_lock);
+	down_read_plugged(&mapping->invalidate_lock);
 	err = add_to_page_cache_lru(page, mapping, index, GFP_KERNEL);
 	if (err) {
 		up_read(&mapping->invalidate_lock);
@@ -273,7 +273,7 @@ static struct page *filemap_create_page(struct address_space *mapping,
 		return ERR_PTR(err);
 	}
 	get_page(page);
-	mapping->a_ops->readpages(mapping, &page, 1, READ_WAIT);
+	mapping->a_ops->readpages(mapping, &page, 1, mode);
 	up_read(&mapping->invalidate_lock);
 	return page;
 }
@@ -289,7 +289,7 @@ static int filemap_update_page(struct address_space *mapping, struct page *page)
 	wait_on_page_locked(page);
 	if (page_test(page, PG_uptodate))
 		return 0;
-	down_read(&mapping->invalidate_lock);
+	down_read_plugged(&mapping->invalidate_lock);
 	lock_page(page);
 	if (page_mapping(page) != mapping)
 		err = -EAGAIN;
@@ -298,6 +298,33 @@ static int filemap_update_page(struct address_space *mapping, struct page *page)
 	unlock_page(page);
 	up_read(&mapping->invalidate_lock);
 	return err;
+}
+
+/* The page is not in the cache. Return: referenced, being read; or ERR_PTR. */
+static struct page *filemap_miss(struct address_space *mapping,
+				 struct file_ra_state *ra, pgoff_t index,
+				 unsigned long req, enum read_mode mode)
+{
+	struct page *page = NULL;
+
+	count_vm_event(PGCACHE_MISS);
+	if (ra) {
+		page_cache_sync_readahead(mapping, ra, index, req, mode);
+		page = find_get_page(mapping, index);
+	}
+	return page ?: filemap_create_page(mapping, index, mode);
+}
+
+struct page *filemap_start_page(struct address_space *mapping,
+				struct file_ra_state *ra, pgoff_t index)
+{
+	struct page *page;
+
+	do
+		page = find_get_page(mapping, index) ?:
+			filemap_miss(mapping, ra, index, 1, READ_START);
+	while (PTR_ERR(page) == -EEXIST);
+	return page;
 }
 
 struct page *filemap_get_page(struct address_space *mapping,
@@ -310,13 +337,7 @@ struct page *filemap_get_page(struct address_space *mapping,
 	for (;;) {
 		page = find_get_page(mapping, index);
 		if (!page) {
-			count_vm_event(PGCACHE_MISS);
-			if (ra) {
-				page_cache_sync_readahead(mapping, ra, index, req);
-				page = find_get_page(mapping, index);
-			}
-			if (!page)
-				page = filemap_create_page(mapping, index);
+			page = filemap_miss(mapping, ra, index, req, READ_WAIT);
 			if (PTR_ERR(page) == -EEXIST)
 				continue;
 			if (IS_ERR(page))

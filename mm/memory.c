@@ -21,10 +21,6 @@
  *     table has gone meanwhile the fault starts again; a read just is not noted.
  * I3. Every way out of here has woken the thread, or says that it must be ended.
  *
- * Fault-around: a VMA remembers up to four places where the next fault would
- * continue a sequence. One that does gets four times as many pages as the last,
- * up to 64; one that does not gets its page alone.
- *
  * Locks:  mmap_lock (read) > invalidate_lock (read, in ->fault) > page locks in
  *         index order (neighbours: tried only) > page_table_lock.
  * Source: Linux mm/memory.c (do_fault, do_fault_around, do_wp_page). Differs:
@@ -42,116 +38,6 @@
 
 /* Times a fault starts again when things change under it; arbitrary. */
 #define FAULT_TRIES	64u
-
-/* ---- fault-around ---- */
-
-#define AROUND_STREAMS	4u
-#define AROUND_GROWTH	4u
-
-/* Fields: (L) lock. */
-struct fault_around {
-	struct mutex lock;
-	unsigned int clock;		/* (L) */
-	struct {
-		pgoff_t next;		/* (L) where it would go on */
-		unsigned int size;	/* (L) pages the last fault got */
-		unsigned int used;	/* (L) when; for replacement */
-	} stream[AROUND_STREAMS];
-};
-
-void vma_free_around(struct vm_area_struct *vma)
-{
-	struct fault_around *around = vma->around;
-
-	if (!around)
-		return;
-	vma->around = NULL;
-	mutex_destroy(&around->lock);
-	kfree(around);
-}
-
-static struct fault_around *vma_around(struct vm_area_struct *vma)
-{
-	struct fault_around *around, *old = NULL;
-
-	around = __atomic_load_n(&vma->around, __ATOMIC_ACQUIRE);
-	if (likely(around))
-		return around;
-	around = kzalloc(sizeof(*around), GFP_KERNEL);
-	if (!around)
-		return NULL;
-	mutex_init(&around->lock, LOCK_LEAF);
-	if (__atomic_compare_exchange_n(&vma->around, &old, around, false,
-					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
-		return around;
-	mutex_destroy(&around->lock);
-	kfree(around);
-	return old;
-}
-
-/* The stream a fault at @index continues, or the one to be replaced. */
-static unsigned int around_stream(struct fault_around *around, pgoff_t index)
-{
-	unsigned int oldest = 0;
-
-	for (unsigned int i = 0; i < AROUND_STREAMS; i++) {
-		if (around->stream[i].size && around->stream[i].next == index)
-			return i;
-		if ((int)(around->stream[i].used -
-			  around->stream[oldest].used) < 0)
-			oldest = i;
-	}
-	around->stream[oldest].size = 0;
-	return oldest;
-}
-
-/* How many pages from @index on this fault is to bring. */
-static unsigned int around_pages(struct vm_area_struct *vma, pgoff_t index)
-{
-	struct fault_around *around;
-	unsigned int nr = 1, i;
-
-	if (vma->vm_flags & VM_RAND_READ)
-		return 1;
-	around = vma_around(vma);
-	if (!around)
-		return 1;
-	mutex_lock(&around->lock);
-	i = around_stream(around, index);
-	if (around->stream[i].size)
-		nr = min(around->stream[i].size * AROUND_GROWTH, WINDOW_BATCH);
-	else if (vma->vm_flags & VM_SEQ_READ)
-		nr = WINDOW_BATCH;
-	around->stream[i].size = nr;
-	around->stream[i].next = index + nr;
-	around->stream[i].used = ++around->clock;
-	mutex_unlock(&around->lock);
-	return nr;
-}
-
-/* The fault at @index brought @nr pages, fewer than it was to. */
-static void around_was_short(struct vm_area_struct *vma, pgoff_t index,
-			     unsigned int wanted, unsigned int nr)
-{
-	struct fault_around *around = READ_ONCE(vma->around);
-
-	if (!around || nr >= wanted)
-		return;
-	mutex_lock(&around->lock);
-	for (unsigned int i = 0; i < AROUND_STREAMS; i++)
-		if (around->stream[i].next == index + wanted)
-			around->stream[i].next = index + nr;
-	mutex_unlock(&around->lock);
-}
-
-/* Cut at the VMA's end and where the next chunk begins. */
-static unsigned int around_cut(const struct vm_fault *vmf, unsigned int nr)
-{
-	pgoff_t in_chunk = WINDOW_CHUNK_PAGES - vmf->pgoff % WINDOW_CHUNK_PAGES;
-	pgoff_t in_vma = vma_last_pgoff(vmf->vma) - vmf->pgoff + 1;
-
-	return min_t(pgoff_t, nr, min(in_chunk, in_vma));
-}
 
 /* ---- the page ---- */
 
@@ -195,6 +81,27 @@ static bool cached_page(struct vm_fault *vmf)
 	return true;
 }
 
+static vm_fault_t page_error(const struct page *page)
+{
+	return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/* It is not in the cache, and is not to be waited for here. */
+static vm_fault_t filemap_fault_nowait(struct vm_fault *vmf)
+{
+	struct page *page = filemap_start_page(vmf_mapping(vmf), fault_ra(vmf),
+					       vmf->pgoff);
+
+	if (IS_ERR(page))
+		return page_error(page);
+	if (page_test(page, PG_uptodate)) {
+		vmf->page = page;
+		return VM_FAULT_MAJOR;
+	}
+	vmf->wait_page = page;
+	return VM_FAULT_RETRY;
+}
+
 vm_fault_t filemap_fault(struct vm_fault *vmf)
 {
 	struct address_space *mapping = vmf_mapping(vmf);
@@ -206,16 +113,17 @@ vm_fault_t filemap_fault(struct vm_fault *vmf)
 		 * SIGBUS by itself; so a truncate is on its way. Not to be asked
 		 * again and again until it has cut the window, wait for it.
 		 */
-		down_read(&mapping->invalidate_lock);
+		down_read_plugged(&mapping->invalidate_lock);
 		up_read(&mapping->invalidate_lock);
 		return VM_FAULT_RETRY;
 	}
 	if (cached_page(vmf))
 		return 0;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return filemap_fault_nowait(vmf);
 	page = filemap_get_page(mapping, fault_ra(vmf), vmf->pgoff, 1);
 	if (IS_ERR(page))
-		return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM :
-						  VM_FAULT_SIGBUS;
+		return page_error(page);
 	vmf->page = page;
 	return VM_FAULT_MAJOR;
 }
@@ -506,7 +414,7 @@ static vm_fault_t map_around(struct vm_fault *vmf, struct page **pages,
 	for (unsigned int i = 0; i < locked; i++)
 		unlock_page(pages[i]);
 	put_pages(pages, nr);
-	around_was_short(vmf->vma, vmf->pgoff, wanted, ready);
+	around_was_short(vmf, wanted, ready);
 	return ready ? ret : VM_FAULT_RETRY;
 }
 
@@ -516,12 +424,12 @@ static vm_fault_t do_read_fault(struct vm_fault *vmf)
 	vm_fault_t ret, more;
 	unsigned int wanted, nr;
 
-	wanted = around_cut(vmf, around_pages(vmf->vma, vmf->pgoff));
 	ret = vmf->vma->vm_ops->fault(vmf);
 	if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
 		return ret;
+	wanted = around_pages(vmf);
 	nr = gather(vmf, pages, wanted);
-	around_was_short(vmf->vma, vmf->pgoff, wanted, nr);
+	around_was_short(vmf, wanted, nr);
 	put_page(vmf->page);		/* gather() has its own */
 	more = prepare(vmf, nr);
 	if (more)
@@ -625,7 +533,7 @@ static vm_fault_t handle_pte_fault(struct vm_fault *vmf)
 
 static void count_fault(struct mm_struct *mm, unsigned int flags, vm_fault_t ret)
 {
-	bool major = ret & VM_FAULT_MAJOR;
+	bool major = (ret & VM_FAULT_MAJOR) || (flags & FAULT_FLAG_TRIED);
 
 	count_vm_event(PGFAULT);
 	atomic_fetch_add_explicit(&mm->counters[major ? MM_MAJFLT : MM_MINFLT],
@@ -646,9 +554,9 @@ static void count_fault(struct mm_struct *mm, unsigned int flags, vm_fault_t ret
 		count_vm_event(PGFAULT_ERROR);
 }
 
-/* Context: mmap_lock. */
+/* Context: mmap_lock. *@waitp: what is being read, if nobody has been woken. */
 static vm_fault_t __handle_mm_fault(struct mm_struct *mm, unsigned long address,
-				    unsigned int flags)
+				    unsigned int flags, struct page **waitp)
 {
 	struct vm_area_struct *vma = find_vma(mm, address);
 	struct vm_fault vmf = { .vma = vma, .address = address & PAGE_MASK,
@@ -661,7 +569,8 @@ static vm_fault_t __handle_mm_fault(struct mm_struct *mm, unsigned long address,
 		return VM_FAULT_SIGSEGV;
 	vmf.pgoff = linear_page_index(vma, vmf.address);
 	ret = handle_pte_fault(&vmf);
-	if ((ret & VM_FAULT_RETRY) && !(ret & VM_FAULT_ERROR))
+	*waitp = vmf.wait_page;
+	if ((ret & VM_FAULT_RETRY) && !(ret & VM_FAULT_ERROR) && !*waitp)
 		fault_wake(&vmf);	/* it will come again, or see SIGBUS */
 	return ret;
 }
@@ -669,12 +578,28 @@ static vm_fault_t __handle_mm_fault(struct mm_struct *mm, unsigned long address,
 vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 			   unsigned int flags)
 {
+	struct page *wait = NULL;
 	vm_fault_t ret;
 
-	down_read(&mm->mmap_lock);
-	ret = __handle_mm_fault(mm, address, flags);
+	down_read_plugged(&mm->mmap_lock);
+	ret = __handle_mm_fault(mm, address, flags, &wait);
 	up_read(&mm->mmap_lock);
+	BUG_ON(wait);
 	count_fault(mm, flags, ret);
+	return ret;
+}
+
+vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
+				  struct page **waitp)
+{
+	vm_fault_t ret;
+
+	*waitp = NULL;
+	down_read_plugged(&mm->mmap_lock);
+	ret = __handle_mm_fault(mm, address, FAULT_FLAG_RETRY_NOWAIT, waitp);
+	up_read(&mm->mmap_lock);
+	if (!*waitp)
+		count_fault(mm, 0, ret);
 	return ret;
 }
 

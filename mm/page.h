@@ -61,6 +61,11 @@ struct page *filemap_get_page(struct address_space *mapping,
 			      struct file_ra_state *ra, pgoff_t index,
 			      unsigned long req);
 
+/* The same without waiting for it: it may be locked and not uptodate. Its read
+ * has most likely been started here (READ_START). */
+struct page *filemap_start_page(struct address_space *mapping,
+				struct file_ra_state *ra, pgoff_t index);
+
 /* Out of the tree with tree_lock held; the tree's reference is the caller's. */
 void __delete_from_page_cache(struct page *page);
 

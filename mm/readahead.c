@@ -144,16 +144,16 @@ static void ra_read_range(struct address_space *mapping, pgoff_t index,
 
 /*
  * Read [@start, @start + @size), cut at EOF; the caller needs the first @req
- * pages, which are read when this returns unless memory was short.
+ * pages, in @mode, unless memory is short.
  */
 static void do_page_cache_ra(struct address_space *mapping, pgoff_t start,
 			     unsigned long size, unsigned long req,
-			     pgoff_t marker)
+			     pgoff_t marker, enum read_mode mode)
 {
 	loff_t isize;
 	pgoff_t end, sync_end;
 
-	down_read(&mapping->invalidate_lock);
+	down_read_plugged(&mapping->invalidate_lock);
 	isize = i_size_read(mapping);
 	end = DIV_ROUND_UP(isize, (loff_t)PAGE_SIZE);
 	if (start < end) {
@@ -163,7 +163,7 @@ static void do_page_cache_ra(struct address_space *mapping, pgoff_t start,
 			sync_end = end;
 		/* First what needs no waiting: the disk works on both. */
 		ra_read_range(mapping, sync_end, end, marker, READ_AHEAD);
-		ra_read_range(mapping, start, sync_end, marker, READ_WAIT);
+		ra_read_range(mapping, start, sync_end, marker, mode);
 	}
 	up_read(&mapping->invalidate_lock);
 }
@@ -171,7 +171,7 @@ static void do_page_cache_ra(struct address_space *mapping, pgoff_t start,
 void force_page_cache_readahead(struct address_space *mapping, pgoff_t index,
 				unsigned long nr)
 {
-	do_page_cache_ra(mapping, index, nr, 0, (pgoff_t)-1);
+	do_page_cache_ra(mapping, index, nr, 0, (pgoff_t)-1, READ_AHEAD);
 }
 
 /* ---- whose stream is it ---- */
@@ -252,21 +252,21 @@ static struct ra_stream *ra_choose(struct file_ra_state *ra, pgoff_t index,
 
 /* ra->lock for the choice, not for the filling: fillers stands in for it. */
 static void ra_fill(struct address_space *mapping, struct file_ra_state *ra,
-		    struct ra_stream *s, unsigned int req)
+		    struct ra_stream *s, unsigned int req, enum read_mode mode)
 {
 	struct ra_stream window = *s;
 
 	s->fillers++;
 	mutex_unlock(&ra->lock);
 	do_page_cache_ra(mapping, window.start, window.size, req,
-			 ra_marker(&window));
+			 ra_marker(&window), mode);
 	mutex_lock(&ra->lock);
 	s->fillers--;
 }
 
 void page_cache_sync_readahead(struct address_space *mapping,
 			       struct file_ra_state *ra, pgoff_t index,
-			       unsigned long req_count)
+			       unsigned long req_count, enum read_mode mode)
 {
 	unsigned int req = min_t(unsigned long, req_count, MAX_RUN_PAGES);
 	struct ra_stream *s;
@@ -277,10 +277,10 @@ void page_cache_sync_readahead(struct address_space *mapping,
 	mutex_lock(&ra->lock);
 	s = ra_choose(ra, index, req);
 	if (s)
-		ra_fill(mapping, ra, s, req);
+		ra_fill(mapping, ra, s, req, mode);
 	mutex_unlock(&ra->lock);
 	if (!s)
-		do_page_cache_ra(mapping, index, req, req, (pgoff_t)-1);
+		do_page_cache_ra(mapping, index, req, req, (pgoff_t)-1, mode);
 }
 
 void page_cache_async_readahead(struct address_space *mapping,
@@ -305,6 +305,6 @@ void page_cache_async_readahead(struct address_space *mapping,
 		ra_set_window(ra, s, index + 1, size, size);
 	}
 	count_vm_event(RA_ASYNC);
-	ra_fill(mapping, ra, s, 0);
+	ra_fill(mapping, ra, s, 0, READ_AHEAD);
 	mutex_unlock(&ra->lock);
 }

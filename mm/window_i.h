@@ -89,6 +89,15 @@ void window_note_recheck(struct page *page);
 void window_redirty(struct address_space *mapping, bool all);
 bool window_wants_recheck(struct address_space *mapping);
 
+/* ---- fault_around.c ---- */
+
+/* How many pages from vmf->pgoff on a read fault is to bring; >= 1, in one chunk
+ * and one VMA. It is remembered: to be asked once a fault. */
+unsigned int around_pages(const struct vm_fault *vmf);
+/* The fault brought @nr pages, fewer than the @wanted it was to. */
+void around_was_short(const struct vm_fault *vmf, unsigned int wanted,
+		      unsigned int nr);
+
 /* ---- demote.c ---- */
 
 /* More pages in windows than kswapd wants to leave there. */

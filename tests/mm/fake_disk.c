@@ -3,6 +3,7 @@
  * tests/mm/fake_disk.c - see fake_disk.h
  *
  *   readpages  --SYNC, PLUG--> job_run()             -> end_page_read
+ *              --PLUG, START-> this thread's plug, until it is flushed
  *              --ASYNC-------> queue -> worker -> job_run()
  *   writepages --PLUG--------> this thread's plug, until it is flushed
  *
@@ -365,6 +366,7 @@ static void plug_flush(struct blk_plug *plug)
 		list_del(&job->link);
 		job_run(job);
 	}
+	current_plug = NULL;
 }
 
 static void plug_add(struct fake_job *job)
@@ -427,7 +429,9 @@ static void fake_readpages(struct address_space *mapping, struct page **pages,
 	log_run(file, FAKE_READ, pages, nr, mode);
 	for (unsigned int i = 0; i < nr && atomic_load(&file->kcopies); i++)
 		page_set(pages[i], PG_kcached);
-	if (!file->disk->nr_workers)
+	if (mode == READ_START && file->disk->mode == FAKE_PLUG)
+		plug_add(job);
+	else if (!file->disk->nr_workers)
 		job_run(job);
 	else if (mode == READ_AHEAD)
 		job_queue(job);

@@ -517,6 +517,20 @@ static void hw_perform(const struct fake_page *p, unsigned long addr,
 	}
 }
 
+/* As a fault thread does that keeps faults while it reads their pages. */
+static vm_fault_t handle_in_two_steps(struct fake_client *c,
+				      const struct fake_waiter *w)
+{
+	struct page *page;
+	vm_fault_t ret = handle_mm_fault_nowait(c->mm, w->addr, &page);
+
+	if (!page)
+		return ret;
+	put_page(page);
+	blk_flush_plug();
+	return handle_mm_fault(c->mm, w->addr, FAULT_FLAG_TRIED);
+}
+
 /* The kernel's message and the wait for its end. Context: client->lock, which
  * is dropped meanwhile. */
 static vm_fault_t send_message(struct fake_client *c, unsigned long addr,
@@ -528,7 +542,10 @@ static vm_fault_t send_message(struct fake_client *c, unsigned long addr,
 	list_add(&w.link, &c->waiters);
 	c->nr_messages++;
 	pthread_mutex_unlock(&c->lock);
-	ret = handle_mm_fault(c->mm, w.addr, flags);
+	if (flags || c->nr_messages % 2)
+		ret = handle_mm_fault(c->mm, w.addr, flags);
+	else
+		ret = handle_in_two_steps(c, &w);
 	pthread_mutex_lock(&c->lock);
 	list_del(&w.link);
 	if (!(ret & VM_FAULT_ERROR) && !w.woken)

@@ -115,6 +115,62 @@ static void read_fault_brings_the_bytes(void)
 	down();
 }
 
+/* A fault that does not wait for the disk wakes nobody until it is done. */
+static void kept_faults_are_ended_later(void)
+{
+	struct page *first, *second, *none;
+
+	up_mode(FAKE_PLUG, 8, 0);
+	handle_mm_fault_nowait(c->mm, page_addr(3), &first);
+	handle_mm_fault_nowait(c->mm, page_addr(5), &second);
+	CU_ASSERT_FATAL(first && second);
+	CU_ASSERT(page_test(first, PG_locked) && page_test(second, PG_locked));
+	CU_ASSERT(!page_test(first, PG_uptodate));
+	CU_ASSERT_EQUAL(vm_event(PGFAULT), 0);
+	CU_ASSERT_PTR_NOT_NULL(current_plug);
+	blk_flush_plug();
+	CU_ASSERT(page_test(first, PG_uptodate) && !page_test(first, PG_locked));
+	put_page(first);
+	put_page(second);
+	CU_ASSERT_EQUAL(handle_mm_fault(c->mm, page_addr(3), FAULT_FLAG_TRIED), 0);
+	CU_ASSERT_EQUAL(handle_mm_fault(c->mm, page_addr(5), FAULT_FLAG_TRIED), 0);
+	CU_ASSERT_EQUAL(vm_event(PGMAJFAULT), 2);
+	CU_ASSERT(fake_can(c, page_addr(3), false));
+	CU_ASSERT(loads_page(c, page_addr(5), 5));
+	CU_ASSERT_EQUAL(reads(), 2);
+	/* what is there already is given at once */
+	CU_ASSERT_EQUAL(fake_munmap(c, page_addr(0), 8), 0);
+	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, 8, RW, &at), 0);
+	CU_ASSERT_EQUAL(handle_mm_fault_nowait(c->mm, page_addr(3), &none), 0);
+	CU_ASSERT_PTR_NULL(none);
+	CU_ASSERT(loads_page(c, page_addr(3), 3));
+	CU_ASSERT_EQUAL(vm_event(PGMAJFAULT), 2);
+	down();
+}
+
+/* Who holds the lock may wait for our page, or for others of ours. */
+static void kept_faults_stand_in_nobodys_way(void)
+{
+	struct page *page, *none;
+
+	up_mode(FAKE_PLUG, 8, 0);
+	handle_mm_fault_nowait(c->mm, page_addr(3), &page);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(page);
+	put_page(page);
+	handle_mm_fault_nowait(c->mm, page_addr(3), &none);
+	if (none)
+		put_page(none);
+	/* a wait for it, even our own, brings it to its end */
+	CU_ASSERT(loads_page(c, page_addr(3), 3));
+	handle_mm_fault_nowait(c->mm, page_addr(4), &page);
+	put_page(page);
+	fake_mount_cut(m, 0);
+	CU_ASSERT_PTR_NULL(current_plug);
+	CU_ASSERT(handle_mm_fault(c->mm, page_addr(4), FAULT_FLAG_TRIED) &
+		  VM_FAULT_RETRY);
+	down();
+}
+
 static void second_client_reads_nothing(void)
 {
 	unsigned long there = 0;
@@ -867,6 +923,10 @@ static void read_only_tables_can_go(void)
 
 static const struct test_case cases[] = {
 	{ "a read fault brings the file's bytes", read_fault_brings_the_bytes },
+	{ "faults that are kept are ended when their page has come",
+	  kept_faults_are_ended_later },
+	{ "faults that are kept stand in nobody's way",
+	  kept_faults_stand_in_nobodys_way },
 	{ "a second client finds the page without I/O",
 	  second_client_reads_nothing },
 	{ "past the end of the file is SIGBUS", past_the_end_is_sigbus },
