@@ -188,7 +188,7 @@ static int mincore_some(struct pagefs *p, uintptr_t start, size_t nr,
 	};
 	int err;
 
-	err = request(p, &msg, NULL, NULL, buf, nr);
+	err = request(p, &msg, NULL, buf, nr);
 	if (!err)	/* C4: @vec may be a mapping */
 		memcpy(vec, buf, nr);
 	return err;
@@ -238,7 +238,7 @@ PAGEFS_API int pagefs_stats(struct pagefs *p, struct pagefs_stats *stats)
 	if (err)
 		return err;
 	layout_unlock(p);
-	err = request(p, &msg, NULL, NULL, NULL, 0);
+	err = request(p, &msg, NULL, NULL, 0);
 	if (err)
 		return err;
 	*stats = (struct pagefs_stats){

@@ -5,7 +5,7 @@
  *   pagefs_connect    ioctl: where is the daemon?
  *                     a region of addresses, PROT_NONE, for it to give out
  *   session_open        HELLO      -->
- *                                  <-- /dev/userfaultfd, opened
+ *                                  <-- cookie; /dev/userfaultfd, opened
  *                       USERFAULTFD_IOC_NEW
  *                       UFFD + fd  -->
  *                     watcher and keeper take the socket and the userfaultfd
@@ -177,16 +177,18 @@ static void pause_ms(long ms)
 /* Return: a connection on which our userfaultfd is expected, or -errno. */
 static int first_hello(struct pagefs *p, int *devp)
 {
-	uint64_t flags;
+	struct pagefs_msg reply;
 	int sock, err;
 
 	for (int i = 0; i < HELLO_TRIES; i++) {
 		sock = wire_connect(p->path);
 		if (sock < 0)
 			return sock;
-		err = wire_hello(sock, p, &flags, devp);
-		if (!err && !(flags & PAGEFS_HAVE_UFFD))
+		err = wire_hello(sock, p, &reply, devp);
+		if (!err && !(reply.args[0] & PAGEFS_HAVE_UFFD)) {
+			memcpy(p->cookie, &reply.args[1], sizeof(p->cookie));
 			return sock;
+		}
 		if (!err && *devp >= 0)
 			close(*devp);
 		close(sock);

@@ -8,12 +8,59 @@
  * it mapped again, and fallocate(2) stands in for MADV_REMOVE. All mappings of
  * a file in one access mode share one descriptor, in the keeper's table (C3).
  *
+ * To map a file we offer it to the daemon, by an ioctl on its descriptor, from
+ * whatever table that is in. What the daemon gets is a number for one MMAP.
+ *
  * Locks: p->layout.
  */
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
 #include "internal.h"
 #include "sys.h"
+
+/* What the ioctl's error means to who maps. */
+static int offer_err(int err)
+{
+	switch (err) {
+	case -ENOTTY:		/* one of .pagefs: a regular file by its looks */
+		return -ENODEV;
+	case -EPERM:		/* another daemon, by now */
+	case -ECONNABORTED:
+		return -ENOTCONN;
+	default:
+		return err;
+	}
+}
+
+static struct pagefs_ioc_offer make_offer(const struct pagefs *p)
+{
+	return (struct pagefs_ioc_offer){ .cookie = { p->cookie[0],
+						      p->cookie[1] } };
+}
+
+int fd_offer(struct pagefs *p, int fd, uint64_t *numberp)
+{
+	struct pagefs_ioc_offer offer = make_offer(p);
+
+	if (ioctl(fd, PAGEFS_IOC_OFFER, &offer))
+		return offer_err(-errno);
+	*numberp = offer.number;
+	return 0;
+}
+
+int file_offer(struct pagefs *p, const struct kept_file *file,
+	       uint64_t *numberp)
+{
+	struct pagefs_ioc_offer offer = make_offer(p);
+	long err = keeper_call(p, KEEPER_OFFER, (uint64_t[KEEPER_ARGS]){
+		(uint64_t)file->kept, (uint64_t)(uintptr_t)&offer });
+
+	if (err)
+		return offer_err((int)err);
+	*numberp = offer.number;
+	return 0;
+}
 
 int file_get(struct pagefs *p, int fd, int accmode, uint64_t dev, uint64_t ino,
 	     struct kept_file **filep)

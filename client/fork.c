@@ -161,13 +161,12 @@ static void claim_hole(const struct mapping *m)
 
 static int map_again(const struct mapping *m)
 {
-	const struct rider rider = { .fd = m->file->child_fd, .kept = -1 };
 	struct pagefs_msg reply;
+	uint64_t number;
 	int window, err;
 
-	if (rider.fd < 0)
-		return -EBADF;
-	err = ask_mmap(m, PAGEFS_MAP_FIXED, &rider, &reply, &window);
+	err = fd_offer(m->p, m->file->child_fd, &number) ?:
+	      ask_mmap(m, PAGEFS_MAP_FIXED, number, &reply, &window);
 	if (err)
 		return err;
 	/* The same file, in the same way? */

@@ -153,7 +153,7 @@ enum keeper_op {
 	KEEPER_DROP,		/* number */
 	KEEPER_GIVE,		/* all files of p to a socket of the program's */
 	KEEPER_PUNCH,		/* number, pos, len */
-	KEEPER_SEND,		/* socket of the program's, message, number */
+	KEEPER_OFFER,		/* number, struct pagefs_ioc_offer of the asker's */
 	KEEPER_DRAIN,		/* from the watcher: see death.c */
 	KEEPER_QUIT,
 };
@@ -209,6 +209,15 @@ void lose_mapping(struct mapping *m, int empty);
 
 /* ---- files.c. Context: p->layout ---- */
 
+/*
+ * Show the daemon that we have a file open: @fd of the program's table, or what
+ * the keeper has. *@numberp is for MMAP. Return: 0 or -errno; -ENOTCONN: it has
+ * gone, or is another.
+ */
+int fd_offer(struct pagefs *p, int fd, uint64_t *numberp);
+int file_offer(struct pagefs *p, const struct kept_file *file,
+	       uint64_t *numberp);
+
 /* Return: 0, or -errno of what keeping it open met. */
 int file_get(struct pagefs *p, int fd, int accmode, uint64_t dev, uint64_t ino,
 	     struct kept_file **filep);
@@ -244,23 +253,16 @@ void pool_shutdown(struct pool *pool);
 /* In a new child: nobody is waiting. */
 void pool_reset(struct pool *pool);
 
-/* The descriptor that goes along: the caller's, or one the keeper has; -1: none */
-struct rider {
-	int fd;
-	int kept;
-};
-
 /*
  * request - ask the daemon
  * @msg:   in: type and args; out: the reply
- * @rider: NULL: no descriptor goes along
  * @fdp:   receives the descriptor that comes along, or -1; may be NULL
  * @tail:  room for what follows the reply, or NULL
  * Return: 0 or what the daemon says; -ENOTCONN: it says nothing any more;
  *         -EMFILE: it sent a descriptor we had no number for.
  */
-int request(struct pagefs *p, struct pagefs_msg *msg, const struct rider *rider,
-	    int *fdp, void *tail, size_t tail_len);
+int request(struct pagefs *p, struct pagefs_msg *msg, int *fdp, void *tail,
+	    size_t tail_len);
 /* The same for questions of few words. */
 int ask(struct pagefs *p, unsigned int type, uintptr_t start, uintptr_t end,
 	uint64_t arg);
@@ -277,8 +279,9 @@ int wire_send(int sock, struct pagefs_msg *msg, int fd);
  */
 int wire_recv(int sock, struct pagefs_msg *msg, int *fdp, void *tail,
 	      size_t tail_len);
-/* HELLO. Return: 0 or -errno. */
-int wire_hello(int sock, struct pagefs *p, uint64_t *flagsp, int *fdp);
+/* HELLO: its reply's args, and /dev/userfaultfd or -1. Return: 0 or -errno. */
+int wire_hello(int sock, const struct pagefs *p, struct pagefs_msg *reply,
+	       int *fdp);
 #define GIVE_BATCH	200	/* files in one packet; arbitrary, the kernel allows 253 */
 /* @nr, up to GIVE_BATCH, in a packet / up to @max. Return: number or -errno. */
 int wire_send_fds(int sock, const int *fds, size_t nr);
@@ -305,6 +308,7 @@ struct pagefs {
 	pthread_mutex_t layout;
 	int cancel_state;	/* (Y) of the thread that holds it */
 	struct kept_file *files;	/* (Y) */
+	uint64_t cookie[2];	/* (Y) the daemon's, for this process */
 	int fork_sock;		/* (Y) during fork(): the child's files */
 
 	struct pool pool;
@@ -353,9 +357,10 @@ int range_claim(uintptr_t *start, size_t len);
 /* As it was before us: reserved inside the region, unmapped outside. */
 void range_release(struct pagefs *p, uintptr_t start, uintptr_t end);
 
-/* MMAP for @m: its reply, and the window's descriptor. 0 or -errno. */
-int ask_mmap(const struct mapping *m, unsigned int wire_flags,
-	     const struct rider *rider, struct pagefs_msg *reply, int *windowp);
+/* MMAP for @m of what is on offer as @number: its reply, and the window's
+ * descriptor. 0 or -errno. */
+int ask_mmap(const struct mapping *m, unsigned int wire_flags, uint64_t number,
+	     struct pagefs_msg *reply, int *windowp);
 
 #define UNMAP_RESERVE	0x1u	/* leave a reservation outside the region too */
 

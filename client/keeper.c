@@ -6,7 +6,8 @@
  *   keeper_start -->   unshare the table, empty
  *                      pidfd_getfd: socket, userfaultfd
  *                      keeper's thread           --> waits for questions
- *   <-- started        poll(socket)                  HOLD, DROP, GIVE, PUNCH
+ *   <-- started        poll(socket)                  HOLD, DROP, GIVE, PUNCH,
+ *                                                    OFFER
  *                      end of file: death.c      --> DRAIN
  *
  * Some descriptors must outlive whatever the program does to its own:
@@ -33,6 +34,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/close_range.h>
 
@@ -279,18 +281,12 @@ static long keeper_punch(const uint64_t *args)
 	return err;
 }
 
-/* The sender waits in keeper_call(): its message stays where it is. */
-static long keeper_send(struct pagefs *p, const uint64_t *args)
+/* The asker waits in keeper_call(): its memory stays where it is. */
+static long keeper_offer(const uint64_t *args)
 {
-	int sock, err;
+	void *offer = (void *)(uintptr_t)args[1];
 
-	sock = fd_from_program(p->keeper.pidfd, (int)args[0]);
-	if (sock < 0)
-		return sock;
-	err = wire_send(sock, (struct pagefs_msg *)(uintptr_t)args[1],
-			(int)args[2]);
-	close(sock);
-	return err;
+	return ioctl((int)args[0], PAGEFS_IOC_OFFER, offer) ? -errno : 0;
 }
 
 static long keeper_do(struct pagefs *p, enum keeper_op op, const uint64_t *args)
@@ -304,8 +300,8 @@ static long keeper_do(struct pagefs *p, enum keeper_op op, const uint64_t *args)
 		return keeper_give(p, (int)args[0]);
 	case KEEPER_PUNCH:
 		return keeper_punch(args);
-	case KEEPER_SEND:
-		return keeper_send(p, args);
+	case KEEPER_OFFER:
+		return keeper_offer(args);
 	default:
 		return 0;
 	}

@@ -8,7 +8,8 @@
  *   MAP_FIXED               the caller                   a reservation
  *   MAP_FIXED_NOREPLACE     the caller, if nobody has it nothing
  *
- *   mmap:    MMAP, window mapped PROT_NONE, COMMIT, mprotect(prot)
+ *   mmap:    the file offered, MMAP, window mapped PROT_NONE, COMMIT,
+ *            mprotect(prot)
  *   munmap:  mprotect(PROT_NONE), MUNMAP, reserved again or munmap(2)
  *
  * The address range belongs to somebody at every moment: it is not given back
@@ -292,8 +293,8 @@ static int check_place(struct map_args *a, void *addr, size_t len, off_t pos)
 }
 
 /* The daemon's part: its reply, and the window. */
-int ask_mmap(const struct mapping *m, unsigned int wire_flags,
-	     const struct rider *rider, struct pagefs_msg *reply, int *windowp)
+int ask_mmap(const struct mapping *m, unsigned int wire_flags, uint64_t number,
+	     struct pagefs_msg *reply, int *windowp)
 {
 	int err;
 
@@ -302,10 +303,10 @@ int ask_mmap(const struct mapping *m, unsigned int wire_flags,
 		.args = {
 			m->start, m->end - m->start, (uint64_t)m->prot,
 			wire_flags | (m->private ? PAGEFS_MAP_PRIVATE : 0),
-			m->pos / CLIENT_PAGE,
+			m->pos / CLIENT_PAGE, number,
 		},
 	};
-	err = request(m->p, reply, rider, windowp, NULL, 0);
+	err = request(m->p, reply, windowp, NULL, 0);
 	if (!err && *windowp < 0)
 		err = -ENOTCONN;	/* what daemon is that? */
 	return err;
@@ -316,11 +317,12 @@ static int map_ask(struct mapping *m, const struct map_args *a,
 		   unsigned int wire_flags, int *windowp)
 {
 	struct pagefs_msg reply;
+	uint64_t number;
 	int err;
 
 	m->end = m->start + (a->end - a->start);
-	err = ask_mmap(m, wire_flags, &(struct rider){ a->fd, -1 }, &reply,
-		       windowp);
+	err = fd_offer(m->p, a->fd, &number) ?:
+	      ask_mmap(m, wire_flags, number, &reply, windowp);
 	if (err)
 		return err;
 	m->start = reply.args[0];

@@ -50,7 +50,7 @@ static int ask_mremap(const struct mapping *m, uintptr_t start, size_t old_len,
 	};
 	int err;
 
-	err = request(m->p, &msg, NULL, &reply->window, NULL, 0);
+	err = request(m->p, &msg, &reply->window, NULL, 0);
 	if (err)
 		return err;
 	if (reply->window < 0)
@@ -163,12 +163,13 @@ static int grow_in_place(struct mapping *m, const struct remap_args *a,
 static void move_back(struct mapping *m, const struct remap_args *a,
 		      uintptr_t moved)
 {
-	const struct rider rider = { .fd = -1, .kept = m->file->kept };
 	struct pagefs_msg reply;
+	uint64_t number;
 	int window, err;
 
 	ask(m->p, PAGEFS_MUNMAP, moved, moved + a->new_len, 0);
-	err = ask_mmap(m, PAGEFS_MAP_FIXED, &rider, &reply, &window);
+	err = file_offer(m->p, m->file, &number) ?:
+	      ask_mmap(m, PAGEFS_MAP_FIXED, number, &reply, &window);
 	if (!err) {
 		err = range_attach(m, window);
 		close(window);

@@ -116,17 +116,17 @@ void pool_reset(struct pool *pool)
 /* Another connection of a process that has given its userfaultfd already. */
 static int open_conn(struct pagefs *p, struct own_fd *own)
 {
-	uint64_t flags;
+	struct pagefs_msg reply;
 	int sock, fd, err;
 
 	sock = wire_connect(p->path);
 	if (sock < 0)
 		return sock;
-	err = wire_hello(sock, p, &flags, &fd);
+	err = wire_hello(sock, p, &reply, &fd);
 	if (!err && fd >= 0)
 		close(fd);
 	/* Else it is not the daemon that has our mappings. */
-	if (!err && !(flags & PAGEFS_HAVE_UFFD))
+	if (!err && !(reply.args[0] & PAGEFS_HAVE_UFFD))
 		err = -ENOTCONN;
 	if (err) {
 		close(sock);
@@ -212,20 +212,8 @@ static void pool_put(struct pool *pool, int i, bool broken)
 	pthread_mutex_unlock(&pool->lock);
 }
 
-/* Who puts the descriptor into the packet. */
-static int send_request(struct pagefs *p, int sock, struct pagefs_msg *msg,
-			const struct rider *rider)
-{
-	if (rider->kept < 0)
-		return wire_send(sock, msg, rider->fd);
-	return (int)keeper_call(p, KEEPER_SEND, (uint64_t[KEEPER_ARGS]){
-		(uint64_t)sock, (uint64_t)(uintptr_t)msg,
-		(uint64_t)rider->kept });
-}
-
-static int __request(struct pagefs *p, struct pagefs_msg *msg,
-		     const struct rider *rider, int *fdp, void *tail,
-		     size_t tail_len)
+static int __request(struct pagefs *p, struct pagefs_msg *msg, int *fdp,
+		     void *tail, size_t tail_len)
 {
 	int i, sock, err;
 
@@ -233,7 +221,7 @@ static int __request(struct pagefs *p, struct pagefs_msg *msg,
 	if (i < 0)
 		return i;
 	sock = p->pool.conns[i].fd;
-	err = send_request(p, sock, msg, rider) ?:
+	err = wire_send(sock, msg, -1) ?:
 	      wire_recv(sock, msg, fdp, tail, tail_len);
 	pool_put(&p->pool, i, err && err != -EMFILE);
 	if (err)
@@ -245,15 +233,14 @@ static int __request(struct pagefs *p, struct pagefs_msg *msg,
 	return msg->err;
 }
 
-int request(struct pagefs *p, struct pagefs_msg *msg, const struct rider *rider,
-	    int *fdp, void *tail, size_t tail_len)
+int request(struct pagefs *p, struct pagefs_msg *msg, int *fdp, void *tail,
+	    size_t tail_len)
 {
 	int state, err;
 
 	/* A thread that is cancelled must not take the connection with it. */
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	err = __request(p, msg, rider ? rider : &(struct rider){ -1, -1 }, fdp,
-			tail, tail_len);
+	err = __request(p, msg, fdp, tail, tail_len);
 	pthread_setcancelstate(state, NULL);
 	return err;
 }
@@ -266,5 +253,5 @@ int ask(struct pagefs *p, unsigned int type, uintptr_t start, uintptr_t end,
 		.args = { start, end - start, arg },
 	};
 
-	return request(p, &msg, NULL, NULL, NULL, 0);
+	return request(p, &msg, NULL, NULL, 0);
 }

@@ -202,25 +202,25 @@ int wire_send(int sock, struct pagefs_msg *msg, int fd)
 	return send_packet(sock, msg, sizeof(*msg), &fd, fd >= 0);
 }
 
-int wire_hello(int sock, struct pagefs *p, uint64_t *flagsp, int *fdp)
+int wire_hello(int sock, const struct pagefs *p, struct pagefs_msg *reply,
+	       int *fdp)
 {
-	struct pagefs_msg msg = {
+	int err;
+
+	*reply = (struct pagefs_msg){
 		.type = PAGEFS_HELLO,
 		.args = { p->base, p->end - p->base },
 	};
-	int err;
-
-	err = wire_send(sock, &msg, -1) ?: wire_recv(sock, &msg, fdp, NULL, 0);
+	err = wire_send(sock, reply, -1) ?:
+	      wire_recv(sock, reply, fdp, NULL, 0);
 	if (err)
 		return err == -EPROTO || err == -EMFILE ? err : -ECONNREFUSED;
-	if (msg.version != PAGEFS_WIRE_VERSION)
-		msg.err = -EPROTO;
-	if (msg.err && *fdp >= 0) {
+	err = reply->version == PAGEFS_WIRE_VERSION ? reply->err : -EPROTO;
+	if (err && *fdp >= 0) {
 		close(*fdp);
 		*fdp = -1;
 	}
-	*flagsp = msg.args[0];
-	return msg.err;
+	return err;
 }
 
 /* ---- files for a child ---- */

@@ -11,12 +11,15 @@
  *     watched, so it cannot be freed under the worker: closing is noticed, or
  *     done, when the worker has ended.
  * C2. A packet is exactly one message, of a type we know, with as many
- *     descriptors as that type has; else the connection is closed. Descriptors
- *     that came along are closed in any case.
+ *     descriptors as that type has; else the connection is closed.
  * C3. Nothing here waits for a client: who does not take its replies is closed.
  * C4. A client has at most MAX_RUNNING requests in workers, of which there are
  *     more, so that one that syncs or populates does not keep others waiting.
  *     Its other connections' requests wait in client->waiting.
+ * C5. A descriptor that comes along gets a number here only where one is
+ *     expected: the client's userfaultfd, once. Else the kernel drops it, and
+ *     flushes nothing: to close a file of our own mount asks our FUSE workers
+ *     to flush it, and if we have been killed nobody answers.
  *
  * All runs in the loop thread, but for conn_work() and what it calls.
  */
@@ -38,9 +41,6 @@
 /* Connections of one process; the library has a few. Arbitrary. */
 #define MAX_CONNS_PER_PID	32u
 #define MAX_CONNS	4096u	/* or a quarter of the descriptors */
-/* Descriptors that one message can carry without the kernel's closing them;
- * arbitrary: one is allowed. */
-#define MAX_FDS		4
 #define HELLO_MS	10000u	/* to say who one is; arbitrary */
 #define SWEEP_MS	1000u
 /* A vector of MINCORE has to fit: 64 KiB. */
@@ -257,17 +257,25 @@ static struct client *known_client(struct conn *conn)
 	return client;
 }
 
+static void fill_welcome(const struct client *client, struct request *rq)
+{
+	if (atomic_load(&client->uffd) >= 0)
+		rq->out.args[0] |= PAGEFS_HAVE_UFFD;
+	if (server.dev_fd >= 0) {
+		rq->out.args[0] |= PAGEFS_USE_DEV;
+		rq->out_fd = server.dev_fd;
+	}
+	rq->out.args[1] = client->id;
+	rq->out.args[2] = client->secret;
+}
+
 static void answer_hello(struct conn *conn, int err)
 {
 	struct request *rq = &conn->rq;
 
 	rq->out.err = err;
-	if (!err && atomic_load(&conn->client->uffd) >= 0)
-		rq->out.args[0] |= PAGEFS_HAVE_UFFD;
-	if (!err && server.dev_fd >= 0) {
-		rq->out.args[0] |= PAGEFS_USE_DEV;
-		rq->out_fd = server.dev_fd;
-	}
+	if (!err)
+		fill_welcome(conn->client, rq);
 	conn->unread = send_reply(conn);
 }
 
@@ -408,33 +416,29 @@ static void conn_request(struct conn *conn)
 
 /* ---- messages in ---- */
 
-/* The first descriptor of @msg is kept in *@fdp. Return: how many came. */
-static int take_fds(struct msghdr *msg, int *fdp)
+/* Where @msg has room for one descriptor at most: it, or -1. */
+static int take_fd(struct msghdr *msg)
 {
-	struct cmsghdr *cmsg;
-	int nr = 0, fd;
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+	int fd = -1;
 
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg; cmsg = CMSG_NXTHDR(msg, cmsg)) {
-		if (cmsg->cmsg_level != SOL_SOCKET ||
-		    cmsg->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = 0; CMSG_LEN(at + sizeof(fd)) <= cmsg->cmsg_len;
-		     at += sizeof(fd)) {
-			memcpy(&fd, CMSG_DATA(cmsg) + at, sizeof(fd));
-			if (!nr++)
-				*fdp = fd;
-			else
-				close(fd);
-		}
-	}
-	return nr;
+	if (cmsg && cmsg->cmsg_level == SOL_SOCKET &&
+	    cmsg->cmsg_type == SCM_RIGHTS && cmsg->cmsg_len >= CMSG_LEN(sizeof(fd)))
+		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
+	return fd;
+}
+
+/* C5: is the client's userfaultfd still to come? */
+static bool expects_fd(const struct conn *conn)
+{
+	return conn->client && atomic_load(&conn->client->uffd) < 0;
 }
 
 /* C2. Return: NULL, or what is wrong with it. */
-static const char *check_message(const struct conn *conn, ssize_t len, int flags,
-				 int nr_fds)
+static const char *check_message(const struct conn *conn, ssize_t len, int flags)
 {
 	const struct pagefs_msg *in = &conn->rq.in;
+	const int nr_fds = conn->rq.in_fd >= 0;
 
 	if (len != sizeof(*in) || (flags & MSG_TRUNC))
 		return "wrong size";
@@ -455,26 +459,26 @@ static const char *check_message(const struct conn *conn, ssize_t len, int flags
 static int conn_receive(struct conn *conn)
 {
 	union {
-		char buf[CMSG_SPACE(MAX_FDS * sizeof(int))];
+		char buf[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control;
 	struct iovec iov = { .iov_base = &conn->rq.in,
 			     .iov_len = sizeof(conn->rq.in) };
-	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.buf,
-		.msg_controllen = sizeof(control.buf),
-	};
-	ssize_t len = recvmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	const char *wrong;
+	ssize_t len;
 
+	if (expects_fd(conn)) {
+		msg.msg_control = control.buf;
+		msg.msg_controllen = CMSG_LEN(sizeof(int));	/* not two */
+	}
+	len = recvmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (len < 0)
 		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	if (!len && !msg.msg_controllen)
 		return -ENOTCONN;	/* or an empty packet: no message either */
-	wrong = check_message(conn, len, msg.msg_flags,
-			      take_fds(&msg, &conn->rq.in_fd));
+	conn->rq.in_fd = take_fd(&msg);
+	wrong = check_message(conn, len, msg.msg_flags);
 	if (!wrong)
 		return 1;
 	if (log_allowed(&garbage_limit))

@@ -6,6 +6,7 @@
  *   conn.c      connections, messages in and out
  *   request.c   what each message asks for
  *   session.c   clients: one for each process that maps files
+ *   offer.c     open files they have shown, to map them
  *   uffd.c      a client's userfaultfd: mmu_ops, messages, events
  *   faultd.c    the threads that serve faults
  *   slots.c     which of them wait for messages, and on which CPUs
@@ -27,6 +28,7 @@
 #include <uv.h>
 
 #include "mmap.h"
+#include "pagefs_fs.h"
 #include "pagefs_wire.h"
 #include "rcu.h"
 #include "log.h"
@@ -40,10 +42,11 @@ struct uffd_msg;
 
 /*
  * Fields: (A) atomic; (C) constant; (D) session.c's dead.lock; (L) the loop
- *         thread's; (M) msg_lock.
+ *         thread's; (M) msg_lock; (O) offer_lock.
  */
 struct client {
 	uint64_t id;		/* (C) slot, and a number that is never reused */
+	uint64_t secret;	/* (C) with id: the cookie that says it is this one */
 	atomic_int refs;	/* (A) the table, conns, whoever looked it up */
 	pid_t pid;		/* (C) */
 	uid_t uid;		/* (C) of who connected */
@@ -58,6 +61,10 @@ struct client {
 	struct list_head events;	/* (M) read, not yet acted upon */
 	struct list_head faults;	/* (M) the same; read by uffd_again() */
 	unsigned int nr_backlog;	/* (M) on both */
+
+	struct mutex offer_lock;	/* LOCK_LEAF */
+	struct list_head offers;	/* (O) oldest first */
+	unsigned int nr_offers;	/* (O) */
 
 	atomic_uint in_service;	/* (A) fault threads at work for it */
 	atomic_bool throttled;	/* (A) enough of them: not listened to */
@@ -122,6 +129,16 @@ void client_lock(struct client *client);
 void client_unlock(struct client *client);
 /* Act upon what events there are, unless somebody is at it, who then will. */
 void client_run_events(struct client *client);
+
+/* ---- offer.c ---- */
+
+/* fs_set_offer_taker()'s: PAGEFS_IOC_OFFER. Context: a FUSE worker. */
+int offer_take(const uint64_t cookie[2], const struct fs_offer *file,
+	       uint64_t *numberp);
+/* Offer @number of the client is the caller's, to put. Return: 0 or -EBADF. */
+int offer_claim(struct client *client, uint64_t number, struct fs_offer *file);
+/* All go. Context: may sleep; nobody has a reference to the client. */
+void offers_drop(struct client *client);
 
 /* ---- socket.c ---- */
 

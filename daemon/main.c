@@ -16,6 +16,8 @@
  *     that all but the main thread keep them blocked.
  * I4. All threads that have allocated are gone before mm_exit(): each keeps a
  *     few free objects of its own until it ends.
+ * I5. FUSE workers ask for clients (offer_take) from when there may be some until
+ *     the workers have ended, and clients_exit() comes after that.
  *
  * Exit status: 0; 1 for what failed, data that could not be written included;
  * 2 for a wrong command line.
@@ -213,11 +215,13 @@ static int start_serving(const struct config *config, struct server *server)
 		return err;
 	}
 	err = start_listening(config, server);
-	if (err)
+	if (err) {
 		faultd_stop();
-	else
-		server->has_clients = true;
-	return err;
+		return err;
+	}
+	server->has_clients = true;
+	fs_set_offer_taker(offer_take);		/* I5 */
+	return 0;
 }
 
 /* Without them the mount is still of use; but what was asked for shall be. */
@@ -275,6 +279,7 @@ static int umount_all(const struct config *config, struct server *server)
 	if (server->has_clients)
 		conn_quiesce();
 	fuse_serve_stop();
+	fs_set_offer_taker(NULL);
 	if (server->has_clients) {
 		faultd_stop();
 		conn_exit();

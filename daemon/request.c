@@ -2,7 +2,8 @@
 /*
  * daemon/request.c - what each message asks for
  *
- *   MMAP    fs_map_fd --> mapping_window --> do_mmap        VMA, nothing in it
+ *   MMAP    offer_claim --> fs_map_offer --> mapping_window --> do_mmap
+ *                                                           VMA, nothing in it
  *   COMMIT  UFFDIO_REGISTER --> mmap_arm                    faults reach us
  *   MUNMAP  do_munmap --> UFFDIO_UNREGISTER
  *
@@ -17,7 +18,7 @@
  *     write to, by its owner and mode; let him use the kernel's mmap(2).
  * R4. Every number is checked here before it is used, and again in mm/: a
  *     client may send what it likes. What it maps where is its own affair; we
- *     only serve what is registered, from files it could open.
+ *     only serve what is registered, from files it has open.
  *
  * Each handler runs in a worker, and for one connection one at a time.
  */
@@ -26,7 +27,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "err.h"
 #include "internal.h"
@@ -192,18 +192,6 @@ static int map_range(struct client *client, struct request *rq, size_t len,
 	return err;
 }
 
-/* R3. Groups but the first are not known here, and not asked for. */
-static bool may_spoil(const struct client *client, int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st))
-		return false;
-	return !client->uid || client->uid == st.st_uid ||
-		(st.st_mode & S_IWOTH) ||
-		(client->gid == st.st_gid && (st.st_mode & S_IWGRP));
-}
-
 /* rq->file is there. */
 static int map_file(struct client *client, struct request *rq, size_t len,
 		    unsigned long vm_flags)
@@ -212,8 +200,6 @@ static int map_file(struct client *client, struct request *rq, size_t len,
 		rq->file->f_writable;
 	int err;
 
-	if (!rq->file->f_writable && !may_spoil(client, rq->in_fd))
-		return -EACCES;
 	if (!shared && (vm_flags & VM_WRITE))
 		return -EACCES;
 	if (shared)
@@ -239,7 +225,8 @@ static int check_map_flags(const uint64_t *in)
 	return (in[3] & ~known) || (in[3] & both) == both ? -EINVAL : 0;
 }
 
-static int request_mmap(struct client *client, struct request *rq)
+static int map_offer(struct client *client, struct request *rq,
+		     const struct fs_offer *offer)
 {
 	const uint64_t *in = rq->in.args;
 	const bool here = in[3] & (PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE);
@@ -255,8 +242,23 @@ static int request_mmap(struct client *client, struct request *rq)
 		return err;
 	if (in[4] > UINT64_MAX / PAGE_SIZE - (len >> PAGE_SHIFT))
 		return -EOVERFLOW;
-	err = fs_map_fd(rq->in_fd, &rq->file);
+	if (!offer->writable &&
+	    !fs_offer_may_write(offer, client->uid, client->gid))
+		return -EACCES;					/* R3 */
+	err = fs_map_offer(offer, &rq->file);
 	return err ?: map_file(client, rq, len, (unsigned long)vm_flags);
+}
+
+static int request_mmap(struct client *client, struct request *rq)
+{
+	struct fs_offer offer;
+	int err = offer_claim(client, rq->in.args[5], &offer);
+
+	if (err)
+		return err;
+	err = map_offer(client, rq, &offer);
+	fs_offer_put(&offer);
+	return err;
 }
 
 /*
@@ -580,7 +582,7 @@ static const struct {
 } requests[NR_PAGEFS_MSG_TYPES] = {
 	[PAGEFS_HELLO] = { NULL, 0 },		/* conn.c's */
 	[PAGEFS_UFFD] = { request_uffd, 1 },
-	[PAGEFS_MMAP] = { request_mmap, 1 },
+	[PAGEFS_MMAP] = { request_mmap, 0 },
 	[PAGEFS_COMMIT] = { request_commit, 0 },
 	[PAGEFS_MUNMAP] = { request_munmap, 0 },
 	[PAGEFS_MPROTECT] = { request_mprotect, 0 },

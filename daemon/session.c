@@ -35,6 +35,7 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/pidfd.h>
+#include <sys/random.h>
 
 #include "err.h"
 #include "internal.h"
@@ -256,6 +257,7 @@ static void client_free(struct client *client)
 	close(client->pidfd);
 	mutex_destroy(&client->lock);
 	mutex_destroy(&client->msg_lock);
+	mutex_destroy(&client->offer_lock);
 	mm_call_rcu(&client->rcu, free_client_rcu);
 	atomic_fetch_sub(&table.nr_alive, 1);
 }
@@ -276,12 +278,14 @@ static void start_ticking(void)
 		uv_timer_start(&table.timer, on_tick, TICK_MS, TICK_MS);
 }
 
-/* In a worker: dirty pages are sorted out, which may take its time. */
+/* In a worker: dirty pages are sorted out, and files that were deleted go, which
+ * may take its time. */
 static void client_destroy(uv_work_t *work)
 {
 	struct client *client = container_of(work, struct client, work);
 
 	uffd_drop_backlog(client);
+	offers_drop(client);
 	mmput(client->mm);
 }
 
@@ -378,14 +382,18 @@ struct client *client_alloc(const struct ucred *who, int pidfd,
 			    unsigned long base, unsigned long len)
 {
 	struct client *client = calloc(1, sizeof(*client));
+	int err = -ENOMEM;
 
 	if (!client)
 		return ERR_PTR(-ENOMEM);
-	client->mm = mm_alloc(who->pid, base, base + len, &uffd_mmu_ops, client);
-	if (!client->mm) {
-		free(client);
-		return ERR_PTR(-ENOMEM);
+	if (getrandom(&client->secret, sizeof(client->secret), 0) !=
+	    sizeof(client->secret)) {
+		err = -errno;
+		goto out_free;
 	}
+	client->mm = mm_alloc(who->pid, base, base + len, &uffd_mmu_ops, client);
+	if (!client->mm)
+		goto out_free;
 	mmgrab(client->mm);
 	atomic_fetch_add(&table.nr_alive, 1);
 	atomic_store(&client->refs, 1);
@@ -396,11 +404,17 @@ struct client *client_alloc(const struct ucred *who, int pidfd,
 	atomic_store(&client->uffd, -1);
 	mutex_init(&client->lock, LOCK_CLIENT);
 	mutex_init(&client->msg_lock, LOCK_LEAF);
+	mutex_init(&client->offer_lock, LOCK_LEAF);
+	INIT_LIST_HEAD(&client->offers);
 	INIT_LIST_HEAD(&client->events);
 	INIT_LIST_HEAD(&client->faults);
 	INIT_LIST_HEAD(&client->conns);
 	INIT_LIST_HEAD(&client->waiting);
 	return client;
+
+out_free:
+	free(client);
+	return ERR_PTR(err);
 }
 
 /* NULL: there are too many, or too many of this user. */

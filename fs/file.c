@@ -83,6 +83,7 @@ static struct open_file *alloc_open_file(struct inode *inode, int flags)
 	ihold(inode);
 	file->inode = inode;
 	file->flags = flags;
+	file->accmode = flags & O_ACCMODE;
 	atomic_store(&file->wb_since, errseq_sample(&inode->i_data.wb_err));
 	file_ra_state_init(&file->ra, fs_ra_pages());
 	mutex_lock(&inode->i_lock);

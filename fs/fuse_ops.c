@@ -339,28 +339,52 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 	iput(inode);
 }
 
+static void ioctl_info(fuse_req_t req)
+{
+	struct pagefs_ioc_info info = {
+		.version = PAGEFS_WIRE_VERSION,
+		.dev = sb.mnt_dev,
+	};
+
+	ctl_get_socket(info.socket, sizeof(info.socket));
+	fuse_reply_ioctl(req, 0, &info, sizeof(info));
+}
+
+static void ioctl_offer(fuse_req_t req, uint64_t fh, const void *in_buf)
+{
+	struct open_file *file = handle_get(HANDLE_FILE, fh);
+	struct pagefs_ioc_offer offer;
+	int err = -ENOTTY;		/* a directory's */
+
+	memcpy(&offer, in_buf, sizeof(offer));
+	if (file)
+		err = fs_offer_file(file, offer.cookie, &offer.number);
+	if (err)
+		reply_err(req, err);
+	else
+		fuse_reply_ioctl(req, 0, &offer, sizeof(offer));
+}
+
 /*
- * The kernel has room for what the number of the request says it returns; it
+ * The kernel brings, and has room for, what the number of the request says; it
  * asks for directories too, from 7.18 on.
  */
 static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg,
 		     struct fuse_file_info *fi, unsigned int flags,
 		     const void *in_buf, size_t in_size, size_t out_size)
 {
-	struct pagefs_ioc_info info = {
-		.version = PAGEFS_WIRE_VERSION,
-		.nodeid = ino,
-		.dev = sb.mnt_dev,
-	};
-
-	(void)arg, (void)fi, (void)flags, (void)in_buf, (void)in_size;
-	if (cmd != PAGEFS_IOC_INFO || is_ctl_nodeid(ino) ||
-	    out_size < sizeof(info)) {
+	(void)arg, (void)flags;
+	if (is_ctl_nodeid(ino))
 		reply_err(req, -ENOTTY);
-		return;
-	}
-	ctl_get_socket(info.socket, sizeof(info.socket));
-	fuse_reply_ioctl(req, 0, &info, sizeof(info));
+	else if (cmd == PAGEFS_IOC_INFO &&
+		 out_size >= sizeof(struct pagefs_ioc_info))
+		ioctl_info(req);
+	else if (cmd == PAGEFS_IOC_OFFER &&
+		 in_size >= sizeof(struct pagefs_ioc_offer) &&
+		 out_size >= sizeof(struct pagefs_ioc_offer))
+		ioctl_offer(req, fi->fh, in_buf);
+	else
+		reply_err(req, -ENOTTY);
 }
 
 /*

@@ -473,7 +473,8 @@ int fs_removexattr(struct inode *inode, const char *name);
 /* One open(2) of a regular file. */
 struct open_file {
 	struct inode *inode;		/* (C) referenced */
-	int flags;			/* (C) O_* */
+	int flags;			/* (C) O_*, as the kernel may use it */
+	int accmode;			/* (C) O_ACCMODE of the program's open */
 	bool direct;			/* (C) the kernel keeps no copies for it,
 					 * but those of its own mmaps */
 	atomic_uint wb_since;		/* (A) errseq sample */
@@ -544,7 +545,13 @@ void fs_settle_space(size_t len);
 /* ---- mmap.c ---- */
 
 /*
- * What clients map @inode by, referenced: fs_map_fd() without the descriptor.
+ * The program that has @file open offers it to whoever takes offers.
+ * Context: a FUSE worker. Return: 0, or as PAGEFS_IOC_OFFER.
+ */
+int fs_offer_file(struct open_file *file, const uint64_t cookie[2],
+		  uint64_t *numberp);
+/*
+ * What clients map @inode by, referenced: fs_map_offer() without the offer.
  * Context: no locks, and not a thread that owes the kernel an answer.
  * Return: 0, -EBUSY, -ENOMEM, or what opening the backing file met.
  */

@@ -2,10 +2,14 @@
 /*
  * fs/mmap.c - files that clients map
  *
- *   descriptor --statx, ioctl--> inode --i_vm_file[writable]--> mapped_file
- *                                  ^                              |     ^
- *                                  +------- inode, i_opens -------+     |
- *                                                VMAs of clients -------+
+ *   open file --ioctl--> offer --> inode --i_vm_file[writable]--> mapped_file
+ *                                    ^                              |     ^
+ *                                    +------- inode, i_opens -------+     |
+ *                                                  VMAs of clients -------+
+ *
+ * An offer only holds the inode. It is made by a FUSE worker, for whom nothing
+ * may be done that waits for another; what takes waiting is done when the offer
+ * is mapped.
  *
  *   client stores    page_mkwrite: copies dropped, room made, mtime
  *   client syncs     fs_msync: pages, device, errors not yet reported
@@ -49,13 +53,10 @@
  */
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "internal.h"
 #include "pagefs_fs.h"
-#include "pagefs_wire.h"
 #include "window.h"
 
 struct mapped_file {
@@ -338,68 +339,57 @@ bool inode_has_clients(struct inode *inode)
 	return has;
 }
 
-/* ---- descriptors ---- */
+/* ---- offers ---- */
 
-/* Return: may it be mapped writable; or -EBADF: not even readable. */
-static int fd_is_writable(int fd)
+static fs_offer_taker_t _Atomic offer_taker;
+
+void fs_set_offer_taker(fs_offer_taker_t take)
 {
-	int flags = fcntl(fd, F_GETFL);
+	atomic_store(&offer_taker, take);
+}
 
-	if (flags < 0 || (flags & O_PATH))
+int fs_offer_file(struct open_file *file, const uint64_t cookie[2],
+		  uint64_t *numberp)
+{
+	const fs_offer_taker_t take = atomic_load(&offer_taker);
+	struct fs_offer offer = {
+		.inode = file->inode,
+		.writable = file->accmode == O_RDWR,
+	};
+	int err;
+
+	if (file->accmode != O_RDONLY && file->accmode != O_RDWR)
 		return -EBADF;
-	switch (flags & O_ACCMODE) {
-	case O_RDONLY:
-		return false;
-	case O_RDWR:
-		return true;
-	default:
-		return -EBADF;
-	}
-}
-
-/* Asks nobody but our kernel's own memory: the file may be anybody's. */
-static int check_fd(int fd)
-{
-	struct statx stx;
-
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx))
-		return -errno;
-	if (!fs_mount_dev() ||
-	    makedev(stx.stx_dev_major, stx.stx_dev_minor) != fs_mount_dev())
-		return -EXDEV;
-	return S_ISREG(stx.stx_mode) ? 0 : -ENODEV;
-}
-
-/* A FUSE worker of ours answers. Return: referenced, or ERR_PTR. */
-static struct inode *fd_inode(int fd)
-{
-	struct pagefs_ioc_info info;
-	struct inode *inode;
-
-	if (ioctl(fd, PAGEFS_IOC_INFO, &info)) {
-		/* Control files are regular files, and have no pages. */
-		return ERR_PTR(errno == ENOTTY ? -ENODEV : -errno);
-	}
-	inode = inode_lookup_nodeid(info.nodeid);
-	return inode ? inode : ERR_PTR(-ESTALE);
-}
-
-int fs_map_fd(int fd, struct vm_file **filep)
-{
-	int writable = fd_is_writable(fd), err;
-	struct inode *inode;
-
-	if (writable < 0)
-		return writable;
-	err = check_fd(fd);
+	if (!take)
+		return -EPERM;
+	ihold(offer.inode);
+	err = take(cookie, &offer, numberp);
 	if (err)
-		return err;
-	inode = fd_inode(fd);
-	if (IS_ERR(inode))
-		return (int)PTR_ERR(inode);
-	err = inode_get_vm_file(inode, writable, filep);
-	iput(inode);
+		fs_offer_put(&offer);
 	return err;
+}
+
+void fs_offer_put(struct fs_offer *offer)
+{
+	iput(offer->inode);
+	offer->inode = NULL;
+}
+
+bool fs_offer_may_write(const struct fs_offer *offer, uid_t uid, gid_t gid)
+{
+	struct inode *inode = offer->inode;
+	bool may;
+
+	mutex_lock(&inode->i_lock);
+	may = !uid || uid == inode->i_uid || (inode->i_mode & S_IWOTH) ||
+		(gid == inode->i_gid && (inode->i_mode & S_IWGRP));
+	mutex_unlock(&inode->i_lock);
+	return may;
+}
+
+int fs_map_offer(const struct fs_offer *offer, struct vm_file **filep)
+{
+	return inode_get_vm_file(offer->inode, offer->writable, filep);
 }
 
 uint64_t fs_file_nodeid(const struct vm_file *file)

@@ -45,24 +45,41 @@ int fs_umount(unsigned long *lostp);
 
 /* ---- for clients that map files: fs/mmap.c ---- */
 
+struct inode;
 struct vm_file;
 
+/* An open file that a client wants to map (PAGEFS_IOC_OFFER). */
+struct fs_offer {
+	struct inode *inode;	/* referenced */
+	bool writable;		/* open for writing, too */
+};
+
+/*
+ * Who takes offers: called by FUSE workers, so it must not wait for one. On
+ * success @offer's reference is its own, for fs_offer_put().
+ * Return: 0 and *@numberp, or -errno for the client.
+ */
+typedef int (*fs_offer_taker_t)(const uint64_t cookie[2],
+				const struct fs_offer *offer,
+				uint64_t *numberp);
+/* NULL: nobody. It may be under way until fuse_serve_stop() has returned. */
+void fs_set_offer_taker(fs_offer_taker_t take);
+/* Context: may sleep. */
+void fs_offer_put(struct fs_offer *offer);
+/* May this user write to the file, or give himself leave to, by the file's owner
+ * and mode? Groups but the first are not known here, and not asked for. */
+bool fs_offer_may_write(const struct fs_offer *offer, uid_t uid, gid_t gid);
 /**
- * fs_map_fd - what a descriptor opened through this mount may be mapped as
- * @fd: as it came from a client; stays the caller's
- * @filep: receives a reference; f_writable follows the descriptor's mode.
- *         One per (inode, mode): two descriptors of a file give the same
+ * fs_map_offer - what a file on offer is mapped as
+ * @filep: receives a reference; f_writable is the offer's. One per (inode,
+ *         mode): two offers of a file give the same
  * Context: any thread but those that serve FUSE requests. Return: 0, or
- *   -EBADF  not open for reading (O_PATH, O_WRONLY)
- *   -EXDEV  not of this mount
- *   -ENODEV not a regular file
  *   -EBUSY  cache=writeback: it is open for writing, so that the kernel may
  *           have the newest bytes; not by opens with O_DIRECT, or since it is
  *           mapped
- *   -ESTALE, -ENOTCONN  the mount is going
  *   -ENOMEM, -EMFILE, or what opening the backing file met
  */
-int fs_map_fd(int fd, struct vm_file **filep);
+int fs_map_offer(const struct fs_offer *offer, struct vm_file **filep);
 /* do_msync()'s callback: bytes [@pos, @pos + @len) to the device; with @arg
  * non-NULL just start writing. Return: 0 or -errno. */
 int fs_msync(struct vm_file *file, loff_t pos, size_t len, void *arg);

@@ -9,9 +9,12 @@
  *
  *   client                              daemon
  *   HELLO region                 -->    which process is it (SO_PEERCRED)
- *                                <--    0, an open /dev/userfaultfd if it has one
+ *                                <--    cookie, an open /dev/userfaultfd if it
+ *                                       has one
  *   UFFD + userfaultfd           -->    UFFDIO_API        (first connection only)
- *   MMAP addr len ... + file     -->    may it? VMA, window
+ *   ioctl(file, OFFER, cookie)   ==>    by FUSE: this client has that file open
+ *                                <==    number
+ *   MMAP addr len ... number     -->    may it? VMA, window
  *                                <--    address, kind, + window
  *   mmap(window, PROT_NONE)
  *   COMMIT addr len              -->    UFFDIO_REGISTER, arm
@@ -20,6 +23,10 @@
  * While a range is registered or not yet, its real protection is PROT_NONE, so
  * that no access of another thread reads, and plants, a page of zeros. So too
  * to unmap: mprotect(PROT_NONE), MUNMAP (which unregisters), then munmap(2).
+ *
+ * What a client may map it shows by an ioctl on its own descriptor, and does not
+ * send that: a daemon that holds a descriptor of its own mount when it is killed
+ * asks itself, on the way out, to flush it, and hangs.
  *
  * Inode numbers, addresses and lengths are numbers the daemon checks; nothing
  * here is a pointer of its own.
@@ -31,13 +38,14 @@
 #include <sys/ioctl.h>
 
 #define PAGEFS_WIRE_MAGIC	0x53464750u	/* "PGFS" */
-#define PAGEFS_WIRE_VERSION	1u
+#define PAGEFS_WIRE_VERSION	2u
 
 enum pagefs_msg_type {
 	PAGEFS_HELLO = 1,	/* in: base, len of the region (0: none) */
-				/* out: PAGEFS_HAVE_* | fd: /dev/userfaultfd */
+				/* out: PAGEFS_HAVE_* cookie[2], fd: /dev/userfaultfd */
 	PAGEFS_UFFD,		/* in: fd */
-	PAGEFS_MMAP,		/* in: addr len prot flags pgoff, fd: the file */
+	PAGEFS_MMAP,		/* in: addr len prot flags pgoff number (of an
+				 * offer, which is used up; else -EBADF) */
 				/* out: addr, PAGEFS_KIND_*, dev, ino, fd: window */
 	PAGEFS_COMMIT,		/* in: addr len; on failure it is unmapped here */
 	PAGEFS_MUNMAP,		/* in: addr len */
@@ -55,7 +63,7 @@ enum pagefs_msg_type {
 	NR_PAGEFS_MSG_TYPES,
 };
 
-/* args[] of HELLO's reply */
+/* args[0] of HELLO's reply */
 #define PAGEFS_HAVE_UFFD	0x1u	/* this process has given one already */
 #define PAGEFS_USE_DEV		0x2u	/* make it from the descriptor that comes
 					 * along, with USERFAULTFD_IOC_NEW; else
@@ -102,10 +110,25 @@ struct pagefs_msg {
 struct pagefs_ioc_info {
 	uint32_t version;	/* PAGEFS_WIRE_VERSION */
 	uint32_t flags;
-	uint64_t nodeid;
 	uint64_t dev;		/* of the mount */
 	char socket[112];	/* path, terminated; empty: it listens nowhere */
 };
 #define PAGEFS_IOC_INFO		_IOR('P', 0x50, struct pagefs_ioc_info)
+
+/*
+ * Asked of a descriptor of a regular file: to be mapped by MMAP, once, as it is
+ * open. The daemon keeps the last PAGEFS_OFFERS_MAX of a client, also when the
+ * descriptor is closed.
+ *	ENOTTY	not a regular file of a pagefs mount
+ *	EBADF	not open for reading
+ *	EPERM	the mount's daemon has no client with this cookie
+ *	ENOMEM
+ */
+struct pagefs_ioc_offer {
+	uint64_t cookie[2];	/* in: as HELLO's reply has it */
+	uint64_t number;	/* out: for MMAP */
+};
+#define PAGEFS_IOC_OFFER	_IOWR('P', 0x51, struct pagefs_ioc_offer)
+#define PAGEFS_OFFERS_MAX	64u	/* arbitrary; the library has one at a time */
 
 #endif /* PAGEFS_WIRE_H */

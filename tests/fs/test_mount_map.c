@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -238,10 +239,50 @@ static void write_file(void)
 	close(f);
 }
 
+/* ---- the daemon's part: one offer, for whoever knows the cookie ---- */
+
+static const uint64_t cookie[2] = { 4711, 0xfedcba9876543210 };
+static struct fs_offer offered;
+static atomic_bool taken;	/* by a FUSE worker */
+
+static int take_offer(const uint64_t said[2], const struct fs_offer *offer,
+		      uint64_t *numberp)
+{
+	if (memcmp(said, cookie, sizeof(cookie)))
+		return -EPERM;
+	offered = *offer;
+	atomic_store(&taken, true);
+	*numberp = 42;
+	return 0;
+}
+
+static int offer_fd(int f, const uint64_t say[2])
+{
+	struct pagefs_ioc_offer offer = { .cookie = { say[0], say[1] } };
+
+	fs_set_offer_taker(take_offer);
+	if (ioctl(f, PAGEFS_IOC_OFFER, &offer))
+		return -errno;
+	CU_ASSERT_EQUAL(offer.number, 42);
+	CU_ASSERT(atomic_exchange(&taken, false));
+	return 0;
+}
+
+static int map_fd(int f, struct vm_file **filep)
+{
+	int err = offer_fd(f, cookie);
+
+	if (err)
+		return err;
+	err = fs_map_offer(&offered, filep);
+	fs_offer_put(&offered);
+	return err;
+}
+
 static void client_maps(int f)
 {
 	struct vm_file *file;
-	int err = fs_map_fd(f, &file);
+	int err = map_fd(f, &file);
 
 	CU_ASSERT_EQUAL(err, 0);
 	BUG_ON(err);
@@ -308,6 +349,7 @@ static void info_of_files_and_directories(void)
 	CU_ASSERT_EQUAL(ioctl(f, PAGEFS_IOC_INFO, &info), 0);
 	CU_ASSERT_STRING_EQUAL(info.socket, "/run/a socket");
 	CU_ASSERT(ioctl(f, _IOR('P', 0x51, int), &n) && errno == ENOTTY);
+	CU_ASSERT(ioctl(f, _IO('P', 0x51), 0) && errno == ENOTTY);
 	close(f);
 	f = open(path("m", ""), O_RDONLY | O_DIRECTORY);
 	CU_ASSERT_EQUAL(ioctl(f, PAGEFS_IOC_INFO, &info), 0);
@@ -325,11 +367,11 @@ static void info_of_files_and_directories(void)
 
 static int map_as(const char *name, int flags)
 {
-	int f = open(name, flags), err;
+	int f = open(name, flags, 0644), err;
 	struct vm_file *file;
 
 	BUG_ON(f < 0);
-	err = fs_map_fd(f, &file);
+	err = map_fd(f, &file);
 	close(f);
 	if (!err) {
 		err = file->f_writable;
@@ -340,19 +382,110 @@ static int map_as(const char *name, int flags)
 
 static void what_descriptors_allow(void)
 {
-	struct vm_file *file;
-
 	up(FS_CACHE_THROUGH);
 	write_file();
 	CU_ASSERT_EQUAL(map_as(path("m", "f"), O_RDONLY), false);
 	CU_ASSERT_EQUAL(map_as(path("m", "f"), O_RDWR), true);
 	CU_ASSERT_EQUAL(map_as(path("m", "f"), O_WRONLY), -EBADF);
 	CU_ASSERT_EQUAL(map_as(path("m", "f"), O_PATH), -EBADF);
-	CU_ASSERT_EQUAL(map_as(path("m", ""), O_RDONLY), -ENODEV);
-	CU_ASSERT_EQUAL(map_as(path("m", ".pagefs/vmstat"), O_RDONLY), -ENODEV);
-	CU_ASSERT_EQUAL(map_as(path("b", "f"), O_RDONLY), -EXDEV);
-	CU_ASSERT_EQUAL(map_as("/dev/null", O_RDWR), -EXDEV);
-	CU_ASSERT_EQUAL(fs_map_fd(1 << 20, &file), -EBADF);
+	CU_ASSERT_EQUAL(map_as(path("m", "f"), O_ACCMODE), -EBADF);
+	CU_ASSERT_EQUAL(map_as(path("m", ""), O_RDONLY), -ENOTTY);
+	CU_ASSERT_EQUAL(map_as(path("m", ".pagefs/vmstat"), O_RDONLY), -ENOTTY);
+	CU_ASSERT_EQUAL(map_as(path("b", "f"), O_RDONLY), -ENOTTY);
+	CU_ASSERT_EQUAL(map_as("/dev/null", O_RDWR), -ENOTTY);
+	CU_ASSERT_EQUAL(map_as(path("m", "g"), O_CREAT | O_EXCL | O_WRONLY),
+			-EBADF);
+	unlink(path("m", "g"));
+	CU_ASSERT_EQUAL(map_as(path("m", "g"), O_CREAT | O_EXCL | O_RDWR), true);
+	down();
+}
+
+/* For the kernel's sake we open it for reading, too: not for the program's. */
+static void write_only_where_the_kernel_gathers(void)
+{
+	up(FS_CACHE_WRITEBACK);
+	write_file();
+	CU_ASSERT_EQUAL(map_as(path("m", "f"), O_WRONLY), -EBADF);
+	CU_ASSERT_EQUAL(map_as(path("m", "g"), O_CREAT | O_EXCL | O_WRONLY),
+			-EBADF);
+	down();
+}
+
+static void offers_are_for_who_knows(void)
+{
+	const uint64_t wrong[][2] = {
+		{ cookie[0], cookie[1] + 1 }, { cookie[0] + 1, cookie[1] },
+		{ 0, 0 },
+	};
+
+	up(FS_CACHE_THROUGH);
+	write_file();
+	fd = open(path("m", "f"), O_RDWR);
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		CU_ASSERT_EQUAL(offer_fd(fd, wrong[i]), -EPERM);
+	CU_ASSERT_EQUAL(offer_fd(fd, cookie), 0);
+	CU_ASSERT(offered.writable);
+	fs_offer_put(&offered);
+	fs_set_offer_taker(NULL);
+	CU_ASSERT(ioctl(fd, PAGEFS_IOC_OFFER,
+			&(struct pagefs_ioc_offer){ { cookie[0], cookie[1] }, 0 })
+		  && errno == EPERM);
+	close(fd);
+	down();
+}
+
+/* It holds the inode: neither the descriptor nor the name is needed any more. */
+static void offers_outlive_descriptors(void)
+{
+	struct vm_file *file;
+
+	up(FS_CACHE_THROUGH);
+	write_file();
+	fd = open(path("m", "f"), O_RDWR);
+	CU_ASSERT_EQUAL(offer_fd(fd, cookie), 0);
+	CU_ASSERT_EQUAL(unlink(path("m", "f")), 0);
+	close(fd);
+	fs_sync();
+	fdcache_shrink(UINT_MAX);
+	CU_ASSERT_EQUAL(fs_map_offer(&offered, &file), 0);
+	fs_offer_put(&offered);
+	fclient_map(&c, file, LEN, VM_WRITE);
+	CU_ASSERT(store(PAGE_POS(3), "one"));
+	CU_ASSERT(client_has(PAGE_POS(3), "onedddd"));
+	CU_ASSERT(client_has(PAGE_POS(5), "fffffff"));
+	fclient_unmap(&c);
+	down();
+}
+
+static void who_may_write_to_what_is_on_offer(void)
+{
+	static const struct {
+		mode_t mode;
+		uid_t uid;
+		gid_t gid;
+		bool may;
+	} users[] = {
+		{ 0444, 0, 0, true },		/* root */
+		{ 0444, 70, 7, true },		/* the owner: he may chmod(2) */
+		{ 0644, 71, 80, false },
+		{ 0664, 71, 80, true },		/* by the group */
+		{ 0664, 71, 7, false },
+		{ 0646, 71, 7, true },		/* all may */
+	};
+
+	up(FS_CACHE_THROUGH);
+	write_file();
+	fd = open(path("m", "f"), O_RDONLY);
+	CU_ASSERT_EQUAL(offer_fd(fd, cookie), 0);
+	CU_ASSERT(!offered.writable);
+	CU_ASSERT_EQUAL(fchown(fd, 70, 80), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(users); i++) {
+		CU_ASSERT_EQUAL(fchmod(fd, users[i].mode), 0);
+		CU_ASSERT_EQUAL(fs_offer_may_write(&offered, users[i].uid,
+						   users[i].gid), users[i].may);
+	}
+	fs_offer_put(&offered);
+	close(fd);
 	down();
 }
 
@@ -432,13 +565,13 @@ static void gathering_kernel(void)
 	up(FS_CACHE_WRITEBACK);
 	write_file();
 	fd = open(path("m", "f"), O_RDWR);
-	CU_ASSERT_EQUAL(fs_map_fd(fd, &file), -EBUSY);
+	CU_ASSERT_EQUAL(map_fd(fd, &file), -EBUSY);
 	close(fd);
 	reader = open(path("m", "f"), O_RDONLY);
 	CU_ASSERT(fd_has(reader, 0, "aaa"));
 	fd = open(path("m", "f"), O_RDWR | O_DIRECT);
 	/* RELEASE of the first may be under way. */
-	while (fs_map_fd(fd, &file) == -EBUSY)
+	while (map_fd(fd, &file) == -EBUSY)
 		usleep(1000);
 	fclient_map(&c, file, LEN, VM_WRITE);
 	direct = open(path("m", "f"), O_RDWR);
@@ -655,6 +788,14 @@ static const struct test_case cases[] = {
 	  info_of_files_and_directories },
 	{ "a descriptor's mode and kind decide how it is mapped",
 	  what_descriptors_allow },
+	{ "cache=writeback: write-only is not for reading, whoever asks",
+	  write_only_where_the_kernel_gathers },
+	{ "an offer needs the cookie, and somebody who takes it",
+	  offers_are_for_who_knows },
+	{ "an offer outlives its descriptor and its name",
+	  offers_outlive_descriptors },
+	{ "owner and mode decide who may write to what is on offer",
+	  who_may_write_to_what_is_on_offer },
 	{ "a cached handle and a client see each other's bytes", cached_handle },
 	{ "a direct handle leaves clients their rights", direct_handle },
 	{ "cache=through: programs map what a client has mapped",

@@ -20,20 +20,23 @@ import time
 
 PAGE = 4096
 MSG = struct.Struct("=IHHIi8Q")
-MAGIC, VERSION = 0x53464750, 1
+MAGIC, VERSION = 0x53464750, 2
 (HELLO, UFFD, MMAP, COMMIT, MUNMAP, MPROTECT, MREMAP, MADVISE, MSYNC, MLOCK,
  MUNLOCK, MINCORE, STATS) = range(1, 14)
 HAVE_UFFD, USE_DEV = 1, 2
 FIXED, NOREPLACE, PRIVATE, MAYMOVE = 1, 2, 0x10, 0x20
-INFO = struct.Struct("=IIQQ112s")
+INFO = struct.Struct("=IIQ112s")
 IOC_INFO = 2 << 30 | INFO.size << 16 | ord("P") << 8 | 0x50
+OFFER = struct.Struct("=3Q")
+IOC_OFFER = 3 << 30 | OFFER.size << 16 | ord("P") << 8 | 0x51
+OFFERS_MAX = 64
 USERFAULTFD_IOC_NEW = 0xAA00
 NR_USERFAULTFD = 323
 READ, WRITE = 1, 2
 SHARED, MPRIVATE, MFIXED, ANON, NORESERVE = 1, 2, 0x10, 0x20, 0x4000
 TASK_SIZE = 0x7ffffffff000
 REGION = 1 << 30
-EBADF, EACCES, EFAULT, EEXIST, EXDEV, ENODEV, EINVAL = 9, 13, 14, 17, 18, 19, 22
+EPERM, EBADF, EACCES, EFAULT, EEXIST, EINVAL, ENOTTY = 1, 9, 13, 14, 17, 22, 25
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
@@ -69,7 +72,7 @@ def socket_path(mnt):
         raw = fcntl.ioctl(fd, IOC_INFO, bytes(INFO.size))
     finally:
         os.close(fd)
-    return INFO.unpack(raw)[4].split(b"\0")[0].decode()
+    return INFO.unpack(raw)[3].split(b"\0")[0].decode()
 
 
 def connect(mnt):
@@ -77,6 +80,19 @@ def connect(mnt):
     s.settimeout(20)
     s.connect(socket_path(mnt))
     return s
+
+
+def offer(fd, cookie):
+    """the number of the offer"""
+    return OFFER.unpack(fcntl.ioctl(fd, IOC_OFFER, OFFER.pack(*cookie, 0)))[2]
+
+
+def offer_err(fd, cookie):
+    try:
+        offer(fd, cookie)
+        return 0
+    except OSError as e:
+        return e.errno
 
 
 def pack(kind, *args, magic=MAGIC, version=VERSION):
@@ -126,6 +142,7 @@ class Client:
         err, args, fds, _ = self.ask(HELLO, self.region, REGION)
         assert err == 0, err
         self.flags = args[0]
+        self.cookie = args[1:3]
         self.dev = fds[0] if fds else None
 
     def make_uffd(self):
@@ -141,7 +158,8 @@ class Client:
         assert err == 0, err
 
     def ask_map(self, fd, size, prot=READ | WRITE, flags=0, pgoff=0, addr=0):
-        return self.ask(MMAP, addr, size, prot, flags, pgoff, fds=[fd])
+        number = offer(fd, self.cookie)
+        return self.ask(MMAP, addr, size, prot, flags, pgoff, number)
 
     def place(self, addr, size, prot, kind, window, pgoff):
         """what MMAP and MREMAP leave to do; returns COMMIT's error"""
@@ -273,7 +291,7 @@ def empty_packet(mnt):
 
 
 def wrong_version(mnt):
-    in_child(bad_message, mnt, pack(STATS, version=2))
+    in_child(bad_message, mnt, pack(STATS, version=1))
     in_child(bad_message, mnt, pack(STATS, version=0))
     in_child(bad_message, mnt, pack(STATS, magic=0x12345678))
 
@@ -285,17 +303,29 @@ def unknown_type(mnt):
 
 def wrong_descriptors(mnt):
     fd = data_file(mnt)
-    in_child(bad_message, mnt, pack(MMAP, 0, PAGE, READ))
+    in_child(bad_message, mnt, pack(MMAP, 0, PAGE, READ), [fd])
     in_child(bad_message, mnt, pack(MMAP, 0, PAGE, READ), [fd, fd])
     in_child(bad_message, mnt, pack(STATS), [fd])
     in_child(bad_message, mnt, pack(STATS), [fd] * 100)
     in_child(bad_message, mnt, b"", [fd])
+    in_child(bad_message, mnt, pack(UFFD))
+    in_child(bad_message, mnt, pack(UFFD), [fd])	# has given one
+
+    def before_it(kind, fds, hello):
+        c = Client(mnt, hello=hello, uffd=False)
+        c.send(pack(kind, c.region, REGION), fds)
+        assert closed(c.receive), (kind, fds, hello)
+    for fds in (), [fd, fd], [fd] * 100:
+        in_child(before_it, UFFD, fds, True)
+    for fds in [fd], [fd, fd]:
+        in_child(before_it, HELLO, fds, False)
+        in_child(before_it, STATS, fds, True)
 
 
 def without_hello(mnt):
     for kind in range(UFFD, STATS + 1):
         c = Client(mnt, hello=False, uffd=False)
-        fds = [data_file(mnt)] if kind in (UFFD, MMAP) else ()
+        fds = [data_file(mnt)] if kind == UFFD else ()
         assert closed(lambda: c.ask(kind, 0, PAGE, READ, fds=fds)), kind
 
 
@@ -314,7 +344,10 @@ def not_a_uffd(mnt):
             os.open("/dev/null", os.O_RDWR), os.open("/", os.O_RDONLY):
         assert c.err(UFFD, fds=[fd]) == -EINVAL, fd
     c.give_uffd()
-    assert c.err(UFFD, fds=[c.make_uffd()]) == -EEXIST
+    # a second one is a descriptor that nobody expects
+    e = Client(mnt, uffd=False)
+    assert e.flags & HAVE_UFFD
+    assert closed(lambda: e.ask(UFFD, fds=[e.make_uffd()]))
     # one that somebody has in use
     d = Client(mnt, uffd=False)
     assert d.flags & HAVE_UFFD
@@ -327,17 +360,147 @@ def not_a_uffd(mnt):
 def wrong_files(mnt):
     c = Client(mnt)
     cases = [
-        (os.open("/etc/passwd", os.O_RDONLY), -EXDEV),
-        (os.open("/dev/zero", os.O_RDWR), -EXDEV),
-        (os.pipe()[0], -EXDEV),
-        (c.sock.fileno(), -EXDEV),
-        (os.open(mnt, os.O_RDONLY), -ENODEV),
-        (data_file(mnt, os.O_PATH), -EBADF),
-        (data_file(mnt, os.O_WRONLY), -EBADF),
+        (os.open("/etc/passwd", os.O_RDONLY), ENOTTY),
+        (os.open("/dev/zero", os.O_RDWR), ENOTTY),
+        (os.pipe()[0], ENOTTY),
+        (c.sock.fileno(), ENOTTY),
+        (os.open(mnt, os.O_RDONLY), ENOTTY),
+        (os.open(mnt + "/.pagefs", os.O_RDONLY), ENOTTY),
+        (os.open(mnt + "/.pagefs/vmstat", os.O_RDONLY), ENOTTY),
+        (data_file(mnt, os.O_PATH), EBADF),
+        (data_file(mnt, os.O_WRONLY), EBADF),
+        (data_file(mnt, 3), EBADF),		# for ioctl(2) alone
+        (data_file(mnt, os.O_RDONLY), 0),
     ]
     for fd, want in cases:
-        err = c.ask_map(fd, PAGE, READ)[0]
+        err = offer_err(fd, c.cookie)
         assert err == want, (os.readlink("/proc/self/fd/%d" % fd), err, want)
+
+
+# ---- offers ----
+
+def wrong_cookies(mnt):
+    c = Client(mnt)
+    fd = data_file(mnt)
+    client, secret = c.cookie
+    assert client and secret
+    for cookie in ((0, 0), (client, 0), (client, secret ^ 1), (0, secret),
+                   (client, secret ^ 1 << 63), (client + 1, secret),
+                   (client + 1024, secret), ((1 << 64) - 1, secret),
+                   (secret, client)):
+        assert offer_err(fd, cookie) == EPERM, cookie
+    # all connections of a process have the same one, and another its own
+    d = Client(mnt, uffd=False)
+    assert d.cookie == c.cookie
+    r, w = os.pipe()
+
+    def other():
+        os.write(w, struct.pack("=QQ", *Client(mnt).cookie))
+    in_child(other)
+    theirs = struct.unpack("=QQ", os.read(r, 16))
+    assert theirs[0] != client and theirs[1] != secret
+    until(20, lambda: offer_err(fd, theirs) == EPERM)	# it has ended
+    assert offer_err(fd, c.cookie) == 0
+
+
+def ask_number(c, number, size=PAGE, prot=READ, flags=0, addr=0):
+    return c.err(MMAP, addr, size, prot, flags, 0, number)
+
+
+def numbers_used_twice(mnt):
+    """one MMAP uses an offer up, also one that fails"""
+    c = Client(mnt)
+    fd = data_file(mnt)
+    for number in 0, 1 << 63, (1 << 64) - 1:
+        assert ask_number(c, number) == -EBADF, number
+    number = offer(fd, c.cookie)
+    assert ask_number(c, number) == 0
+    assert ask_number(c, number) == -EBADF
+    number = offer(fd, c.cookie)
+    assert ask_number(c, number, prot=8) == -EINVAL
+    assert ask_number(c, number) == -EBADF
+    # not the order they come in, and two of one file are two
+    numbers = [offer(fd, c.cookie) for _ in range(5)]
+    assert len(set(numbers)) == 5
+    for i in 3, 0, 4, 1, 2:
+        assert ask_number(c, numbers[i]) == 0
+        assert ask_number(c, numbers[i]) == -EBADF
+
+
+def numbers_of_others(mnt):
+    c = Client(mnt)
+    fd = data_file(mnt)
+    (r, w), (r2, w2) = os.pipe(), os.pipe()
+
+    def other():
+        d = Client(mnt)
+        number = offer(fd, d.cookie)
+        os.write(w, b"%d" % number)
+        os.read(r2, 1)
+        assert ask_number(d, number) == 0, "it is still this client's"
+    pid = os.fork()
+    if not pid:
+        in_child(other)
+        os._exit(0)
+    number = int(os.read(r, 100))
+    mine = offer(fd, c.cookie)
+    assert ask_number(c, number) == -EBADF
+    os.write(w2, b"x")
+    assert os.waitpid(pid, 0)[1] == 0
+    assert ask_number(c, mine) == 0
+
+
+def too_many_offers(mnt):
+    """the oldest go"""
+    c = Client(mnt)
+    fd = data_file(mnt)
+    numbers = [offer(fd, c.cookie) for _ in range(OFFERS_MAX + 10)]
+    for i, number in enumerate(numbers):
+        want = 0 if i >= 10 else -EBADF
+        assert ask_number(c, number) == want, i
+    for _ in range(2000):
+        number = offer(fd, c.cookie)
+    assert ask_number(c, number) == 0
+
+
+def deleted_files(c):
+    """how many the daemon has open"""
+    pid = struct.unpack("3i", c.sock.getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    found = set()
+    for fd in os.listdir("/proc/%d/fd" % pid):
+        try:
+            link = os.readlink("/proc/%d/fd/%s" % (pid, fd))
+        except FileNotFoundError:
+            continue
+        if "/back/" in link and link.endswith("(deleted)"):
+            found.add(link)
+    return len(found)
+
+
+def killed_with_offers(mnt):
+    """what it has offered and deleted stays, and goes with it"""
+    def child():
+        c = Client(mnt)
+        for i in range(20):
+            name = mnt + "/deleted.%d" % i
+            fd = os.open(name, os.O_RDWR | os.O_CREAT, 0o644)
+            os.pwrite(fd, page_of(i), 0)
+            os.fsync(fd)
+            number = offer(fd, c.cookie)
+            os.unlink(name)
+            os.close(fd)
+        assert deleted_files(c) == 20
+        # neither descriptor nor name is needed any more
+        err, args, fds, _ = c.ask(MMAP, 0, PAGE, READ | WRITE, 0, 0, number)
+        assert err == 0, err
+        assert c.place(args[0], PAGE, READ | WRITE, 0, fds[0], 0) == 0
+        assert peek(args[0]) == page_of(19)[:16]
+        die()
+    c = Client(mnt, uffd=False)
+    until(20, lambda: deleted_files(c) == 0)
+    in_child(child, killed=signal.SIGKILL)
+    until(20, lambda: deleted_files(c) == 0)
 
 
 def read_only(mnt):
@@ -415,7 +578,8 @@ def absurd_numbers(mnt):
             for flags in 0, FIXED, NOREPLACE, FIXED | NOREPLACE, 1 << 63:
                 if size == PAGE and not flags & 3:
                     continue
-                c.err(MMAP, value, size, READ, flags, value, fds=[fd])
+                number = offer(fd, c.cookie)
+                c.err(MMAP, value, size, READ, flags, value, number)
             for flags in 0, FIXED, MAYMOVE, FIXED | MAYMOVE, 1 << 63:
                 c.err(MREMAP, value, PAGE, size, flags, value)
                 c.err(MREMAP, value, size, PAGE, flags, value)
@@ -481,11 +645,9 @@ def killed_at_every_step(mnt):
         c.send(pack(HELLO, c.region, REGION))
         if n == 2:
             die()
-        c.receive()
-        c.hello_again = True
+        cookie = c.receive()[1][1:3]
         if n == 3:
             die()
-        c.flags, c.dev = 0, None
         uffd = libc.syscall(NR_USERFAULTFD, os.O_CLOEXEC)
         c.send(pack(UFFD), [uffd])
         if n == 4:
@@ -493,7 +655,10 @@ def killed_at_every_step(mnt):
         assert c.receive()[0] == 0
         if n == 5:
             die()
-        c.send(pack(MMAP, 0, 64 * PAGE, READ | WRITE), [fd])
+        number = offer(fd, cookie)
+        if n == 17:
+            die()
+        c.send(pack(MMAP, 0, 64 * PAGE, READ | WRITE, 0, 0, number))
         if n == 6:
             die()
         _, args, fds, _ = c.receive()
@@ -531,7 +696,7 @@ def killed_at_every_step(mnt):
         c.send(pack(MUNMAP, addr, 64 * PAGE))
         die()
 
-    for n in range(17):
+    for n in range(18):
         in_child(steps, n, killed=signal.SIGKILL)
 
 
@@ -951,7 +1116,8 @@ def full_disk(mnt):
 CASES = [f for f in (
     garbage, half_message, empty_packet, wrong_version, unknown_type,
     wrong_descriptors, without_hello, without_uffd, not_a_uffd, wrong_files,
-    read_only, absurd_numbers, commit_nothing, killed_at_every_step,
+    wrong_cookies, numbers_used_twice, numbers_of_others, too_many_offers,
+    killed_with_offers, read_only, absurd_numbers, commit_nothing, killed_at_every_step,
     exits_with_requests, execs, execs_keeping_descriptors, closes_all,
     unmaps_behind_our_back, maps_over, remaps_behind_our_back,
     remove_behind_our_back, floods_requests, floods_from_many_connections,

@@ -24,9 +24,10 @@ run() {
 	sed 's/^/  /' "$T/out"
 }
 
-# test_death kills $DAEMON. Then either may be stuck where SIGKILL does not
+# test_death kills $DAEMON. Then either could be stuck where SIGKILL does not
 # reach: a process that ends closes its files of the mount, and waits for the
-# daemon's answer. Aborting the connection is the only way out of that.
+# daemon's answer, for ever if it is the daemon. Aborting the connection is the
+# only way out of that.
 dies() {
 	local how=$1 client
 
@@ -176,12 +177,8 @@ stop
 
 # ---- the daemon dies ----
 
-# A daemon killed while it holds a client's descriptor of its own mount may hang
-# in the kernel, which asks it to flush that file (README, Limits): seen in 3 of
-# 12 runs. KNOWN=1 runs the case all the same.
-[ -n "${KNOWN-}" ] || echo "# SKIP killed under requests: a known hang, see README"
 for how in "killed under readers" "killed under writers" \
-	   "killed with ten thousand mappings" ${KNOWN:+"killed under requests"} \
+	   "killed with ten thousand mappings" "killed under requests" \
 	   "killed with children" "killed when all descriptors are closed" \
 	   "terminated under readers"; do
 	serve --memory=32M
