@@ -413,6 +413,7 @@ static void refusals(void)
 	int wo = open(on_mount("refused"), O_WRONLY);
 	int path = open(on_mount("refused"), O_PATH);
 	int null = open("/dev/null", O_RDWR), other = open("/etc", O_RDONLY);
+	int ctl = open(on_mount(".pagefs/vmstat"), O_RDONLY);
 	struct pagefs *p = mount_conn(), *q = NULL;
 	const struct {
 		void *addr;
@@ -436,6 +437,7 @@ static void refusals(void)
 		{ NULL, PAGE, PROT_READ, MAP_SHARED, path, 0, -EBADF },
 		{ NULL, PAGE, PROT_READ, MAP_SHARED, wo, 0, -EACCES },
 		{ NULL, PAGE, PROT_READ, MAP_SHARED, dir, 0, -ENODEV },
+		{ NULL, PAGE, PROT_READ, MAP_SHARED, ctl, 0, -ENODEV },
 		{ NULL, PAGE, PROT_READ, MAP_SHARED, null, 0, -EXDEV },
 		{ NULL, PAGE, PROT_READ, MAP_SHARED, other, 0, -EXDEV },
 	};
@@ -462,6 +464,7 @@ static void refusals(void)
 	CU_ASSERT_EQUAL(pagefs_munmap(p, (void *)PAGE, 0), -EINVAL);
 	CU_ASSERT_PTR_NULL(pagefs_of(&fd));
 	close(fd), close(dir), close(wo), close(path), close(null), close(other);
+	close(ctl);
 }
 
 /* ---- many ---- */

@@ -147,6 +147,31 @@ static void test_mremap(void)
 	close(fd);
 }
 
+/*
+ * The daemon moves it to where the program has something of its own, so it is
+ * mapped anew where it was, by the descriptor we keep, and goes elsewhere.
+ */
+static void test_mremap_to_taken_place(void)
+{
+	int fd = make_file("taken");
+	char *addr = map_file(fd, 3), *place = map_file(fd, NR_PAGES), *moved;
+
+	CHECK(!munmap(place, NR_PAGES * PAGE));
+	CHECK(mmap(place, NR_PAGES * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_FIXED, -1, 0) == place && !is_mapped(place));
+	strcpy(place, "mine");
+	/* Nor can it grow where it is. */
+	CHECK(mmap(addr + 2 * PAGE, PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS |
+		   MAP_FIXED, -1, 0) == addr + 2 * PAGE);
+	close(fd);
+	moved = mremap(addr, 2 * PAGE, NR_PAGES * PAGE, MREMAP_MAYMOVE);
+	CHECK(moved != MAP_FAILED && moved != place && is_mapped(moved));
+	CHECK(shows(moved, 0, NR_PAGES));
+	CHECK(!strcmp(place, "mine"));
+	CHECK(!munmap(moved, NR_PAGES * PAGE));
+	CHECK(!munmap(place, NR_PAGES * PAGE) && !munmap(addr, 3 * PAGE));
+}
+
 /* ---- what the kernel has to serve, or to refuse ---- */
 
 static void test_fallback(void)
@@ -281,6 +306,7 @@ int main(int argc, char **argv)
 	signal(SIGBUS, on_signal);
 	test_mixed_ranges();
 	test_mremap();
+	test_mremap_to_taken_place();
 	test_fallback();
 	test_fixed();
 	test_locks();
