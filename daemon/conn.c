@@ -19,7 +19,8 @@
  * C5. A descriptor that comes along gets a number here only where one is
  *     expected: the client's userfaultfd, once. Else the kernel drops it, and
  *     flushes nothing: to close a file of our own mount asks our FUSE workers
- *     to flush it, and if we have been killed nobody answers.
+ *     to flush it, and if we have been killed nobody answers. (So who sends one
+ *     as his userfaultfd may have us hang if we are killed that moment.)
  *
  * All runs in the loop thread, but for conn_work() and what it calls.
  */
