@@ -29,6 +29,7 @@
 #include <pagefs/pagefs.h>
 
 #include "map-bench.h"
+#include "splitmix.h"
 
 /* Of the process of one cell. */
 static struct {
@@ -67,16 +68,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
-static uint64_t rnd(uint64_t *state)
-{
-	/* splitmix64: Steele, Lea, Flood (2014) */
-	uint64_t z = (*state += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
 }
 
 /* Ends the process; the cell tells why. */
@@ -193,7 +184,7 @@ static void touch(struct toucher *t, uint64_t i)
 	/* Sequential: behind what memory was filled with, and around. */
 	uint64_t page = is_warm(run.row) ? i :
 		run.row == ROW_SEQ_READ ? (run.b->memory / BLOCK + i) % pages :
-		rnd(&t->rng) % pages;
+		splitmix64(&t->rng) % pages;
 	volatile uint64_t *word = (volatile uint64_t *)(run.map + page * BLOCK);
 
 	if (run.row == ROW_RAND_WRITE)

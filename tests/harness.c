@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "harness.h"
+#include "splitmix.h"
 
 /*
  * Seconds; arbitrary, several times what the slowest case takes under
@@ -74,14 +75,9 @@ uint64_t test_seed(void)
 	return seed;
 }
 
-/* Source: splitmix64, Steele, Lea and Flood (2014). */
 uint64_t test_rand(uint64_t *state)
 {
-	uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-	return z ^ (z >> 31);
+	return splitmix64(state);
 }
 
 static __noreturn void dies_child(void (*fn)(void *), void *arg)

@@ -39,6 +39,7 @@
 
 #include "hung.h"
 #include "mapper.h"
+#include "splitmix.h"
 
 #define PAGE		4096u
 #define WORDS		(PAGE / 8)
@@ -83,16 +84,6 @@ struct thread {
 	unsigned int id;		/* over all processes */
 	uint64_t rng, tally;
 };
-
-static uint64_t rnd(uint64_t *state)
-{
-	/* splitmix64: Steele, Lea, Flood (2014) */
-	uint64_t z = (*state += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
 
 static double now(void)
 {
@@ -253,10 +244,10 @@ static uint64_t run(void *(*fn)(void *arg))
 
 static uint64_t some_page(uint64_t *rng)
 {
-	if (rnd(rng) % 4)
-		return rnd(rng) % nr_pages;
+	if (splitmix64(rng) % 4)
+		return splitmix64(rng) % nr_pages;
 	/* hot ones lie apart from each other */
-	return rnd(rng) % HOT_PAGES * (nr_pages / HOT_PAGES + 1) % nr_pages;
+	return splitmix64(rng) % HOT_PAGES * (nr_pages / HOT_PAGES + 1) % nr_pages;
 }
 
 static void *count_thread(void *arg)
@@ -266,10 +257,11 @@ static void *count_thread(void *arg)
 	while (now() < me.until) {
 		uint64_t page = some_page(&t->rng);
 		uint64_t *words = (uint64_t *)(me.map + page * PAGE);
-		unsigned int burst = 1 + (unsigned int)(rnd(&t->rng) % MAX_BURST);
+		const unsigned int burst = 1 +
+			(unsigned int)(splitmix64(&t->rng) % MAX_BURST);
 
 		for (unsigned int i = 0; i < burst; i++)
-			__atomic_fetch_add(&words[rnd(&t->rng) % WORDS], 1,
+			__atomic_fetch_add(&words[splitmix64(&t->rng) % WORDS], 1,
 					   __ATOMIC_RELAXED);
 		__atomic_fetch_add(&page_tally[page], burst, __ATOMIC_RELAXED);
 		t->tally += burst;
@@ -285,7 +277,7 @@ static void seq_fill(uint64_t *words, uint64_t page, uint32_t seq)
 
 	words[0] = rng;
 	for (unsigned int i = 1; i < WORDS; i++)
-		words[i] = seq ? rnd(&rng) : 0;
+		words[i] = seq ? splitmix64(&rng) : 0;
 	if (!seq)
 		words[0] = 0;	/* never written */
 }
@@ -313,7 +305,7 @@ static void seq_visit(struct thread *t, uint64_t page)
 {
 	uint64_t *words = (uint64_t *)(me.map + page * PAGE), buf[WORDS];
 	const uint32_t seq = shared->seq[page];
-	const unsigned int how = (unsigned int)(rnd(&t->rng) % 32);
+	const unsigned int how = (unsigned int)(splitmix64(&t->rng) % 32);
 
 	if (how == 0) {
 		if (pread(me.fd, buf, PAGE, (off_t)(page * PAGE)) != PAGE)

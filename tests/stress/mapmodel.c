@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "maptwins.h"
+#include "splitmix.h"
 
 #define LOG_SIZE	65536	/* operations remembered; arbitrary */
 #define LOG_SHOWN	20
@@ -45,14 +46,9 @@ static struct log_entry {
 } *ring;
 static uint64_t ring_next;
 
-/* splitmix64: Steele, Lea, Flood (2014) */
 uint64_t rnd(void)
 {
-	uint64_t z = (rng += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
+	return splitmix64(&rng);
 }
 
 void rnd_seed(uint64_t seed)

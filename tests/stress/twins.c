@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "splitmix.h"
+
 #define MAX_FILES	16
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -41,12 +43,7 @@ static char *buf[2];
 
 static uint64_t rnd(void)
 {
-	/* splitmix64: Steele, Lea, Flood (2014) */
-	uint64_t z = (rng += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
+	return splitmix64(&rng);
 }
 
 static uint64_t below(uint64_t n)
