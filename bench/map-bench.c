@@ -19,11 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "map-bench.h"
+#include "workers.h"
 
 const char *const system_names[NR_SYSTEMS] = {
 	[SYS_PAGEFS]		= "pagefs",
@@ -48,12 +49,11 @@ static struct map_bench bench = {
 	.writes = 20000, .seconds = 3, .rounds = 3, .seed = 1, .machine = "",
 };
 
-static void *shared_memory(size_t size)
+static void *must_share(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *p = shared_memory(size);
 
-	if (p == MAP_FAILED) {
+	if (!p) {
 		fprintf(stderr, "map-bench: out of memory\n");
 		exit(1);
 	}
@@ -128,15 +128,13 @@ static void do_cell(enum map_system sys, enum map_row row, unsigned int round,
 	pid_t pid;
 
 	if (!samples)
-		samples = shared_memory(MAX_SAMPLES * sizeof(*samples));
+		samples = must_share(MAX_SAMPLES * sizeof(*samples));
 	if (prepare(sys)) {
 		snprintf(cell->error, sizeof(cell->error), "'%s' failed",
 			 bench.fresh);
 	} else {
-		fflush(NULL);
-		pid = fork();
+		pid = fork_worker();
 		if (!pid) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			run_cell(&bench, sys, row, round, cell, samples);
 			_exit(0);
 		}
@@ -326,7 +324,7 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	cells = shared_memory(sizeof(*cells));
+	cells = must_share(sizeof(*cells));
 	failed = run_all(cells);
 	missed = report(&bench, command, cells);
 	printf("\n%d targets missed, %d cells failed\n", missed, failed);

@@ -65,8 +65,6 @@ struct cell {
 extern const char *const system_names[NR_SYSTEMS];
 extern const char *const row_names[NR_ROWS];
 
-double now(void);
-
 /* Runs in a process of its own. @samples: MAX_SAMPLES, shared, in ns. */
 void run_cell(const struct map_bench *b, enum map_system sys, enum map_row row,
 	      unsigned int round, struct cell *cell, uint32_t *samples);

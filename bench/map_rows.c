@@ -21,15 +21,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <pagefs/pagefs.h>
 
+#include "clock.h"
 #include "map-bench.h"
 #include "splitmix.h"
+#include "workers.h"
 
 /* Of the process of one cell. */
 static struct {
@@ -53,14 +54,6 @@ struct toucher {
 	uint64_t done;
 	uint32_t *samples;	/* [nr] */
 };
-
-double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static uint64_t now_ns(void)
 {
@@ -295,7 +288,6 @@ static void warm_first(int ready)
 {
 	char byte = 0;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	map_file();
 	if (run.sys == SYS_PAGER) {
 		/* Fills the kernel's cache, of which its pager reads. */
@@ -322,7 +314,7 @@ static void warm(unsigned int round, uint32_t *samples)
 
 	if (pipe(ready))
 		must(-errno, "pipe");
-	pid = fork();
+	pid = fork_worker();
 	must(pid < 0 ? -errno : 0, "fork");
 	if (!pid)
 		warm_first(ready[1]);

@@ -24,21 +24,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/types.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mount-bench.h"
 
 /* Of --seconds: long enough for the clock, and creating takes time too. */
 #define SHORT	0.25
-
-double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /*
  * A virtual machine may hand free memory back to its host, and then the first

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "clock.h"
+
 #define BLOCK		4096u		/* bytes of a random access */
 #define CHUNK		(1u << 20)	/* bytes of a sequential one */
 #define MAX_THREADS	64		/* arbitrary */
@@ -70,8 +72,6 @@ struct row {
 
 extern const struct row data_rows[];	/* ended by one without a name */
 extern const struct row meta_rows[];
-
-double now(void);
 
 /* sync, then /proc/sys/vm/drop_caches. Return: 0 or -errno. */
 int drop_caches(int what);

@@ -26,12 +26,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "hung.h"
 #include "maptwins.h"
+#include "workers.h"
 
 #define AREA_MEAN	3000u	/* bytes; so most pages have two owners or three */
 #define SPOT_AREAS	64u
@@ -66,12 +65,11 @@ static struct {
 	unsigned int forks;	/* how deep */
 } me;
 
-static uint8_t *shared_memory(size_t size)
+static void *must_share(size_t size)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *p = shared_memory(size);
 
-	if (p == MAP_FAILED) {
+	if (!p) {
 		fprintf(stderr, "maptwins: out of memory\n");
 		exit(2);
 	}
@@ -83,8 +81,7 @@ static void make_areas(void)
 	const size_t max = opt.maxlen / (AREA_MEAN / 2);
 	uint64_t pos = 0;
 
-	ap = (struct apart *)shared_memory(sizeof(*ap) +
-					   (max + 1) * sizeof(ap->areas[0]));
+	ap = must_share(sizeof(*ap) + (max + 1) * sizeof(ap->areas[0]));
 	while (pos < opt.maxlen * 3 / 4 && ap->nr_areas < max) {
 		ap->areas[ap->nr_areas++].pos = pos;
 		pos += 1 + below(2 * AREA_MEAN);
@@ -368,11 +365,10 @@ static void fork_some(void)
 	if (me.forks > 1)
 		return;
 	note(-1, 0, 0, "p%u fork", me.id);
-	pid = fork();
+	pid = fork_worker();
 	if (pid < 0)
 		check(-errno, "fork", 0, 0);
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		me.forks++;
 		/* The parent's numbers go on where the child's do not reach. */
 		run_ops(0, 100);
@@ -448,35 +444,15 @@ static void process_main(unsigned int id, double until)
 
 static pid_t start_process(unsigned int id, double until)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_worker();
 
 	if (pid < 0)
 		die(-1, 0, 0, "fork: %s", strerror(errno));
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		process_main(id, until);
 		_exit(0);
 	}
 	return pid;
-}
-
-/* The first that fails has told why; the others go with us. */
-static void reap(pid_t *pid, double deadline)
-{
-	int status = 0;
-	pid_t got = waitpid(*pid, &status, WNOHANG);
-
-	if (got == *pid) {
-		*pid = 0;
-	} else if (now() > deadline) {
-		show_hung(*pid);
-		status = -1;
-	}
-	if (status) {
-		fprintf(stderr, "maptwins: seed %" PRIu64 ": process %d %s (status %#x)\n",
-			opt.seed, (int)got, got ? "failed" : "hangs", status);
-		exit(1);
-	}
 }
 
 static void run_processes(void)
@@ -484,21 +460,18 @@ static void run_processes(void)
 	const double until = opt.seconds ? now() + opt.seconds : 0;
 	/* How long operations take is not known: an hour is arbitrary. */
 	const double deadline = REPLY_SECONDS + (until ? until : now() + 3600);
-	pid_t pids[MAX_PROCS];
-	unsigned int left = opt.procs;
+	pid_t pids[MAX_PROCS], failed;
+	int status;
 
-	fflush(NULL);
 	for (unsigned int i = 0; i < opt.procs; i++)
 		pids[i] = start_process(i, until);
-	while (left) {
-		usleep(20000);
-		left = 0;
-		for (unsigned int i = 0; i < opt.procs; i++) {
-			if (pids[i])
-				reap(&pids[i], deadline);
-			left += pids[i] != 0;
-		}
-	}
+	failed = wait_for_workers(pids, opt.procs, deadline, &status);
+	if (!failed)
+		return;
+	/* It has told why. */
+	fprintf(stderr, "maptwins: seed %" PRIu64 ": process %d %s (status %#x)\n",
+		opt.seed, (int)failed, status < 0 ? "hangs" : "failed", status);
+	exit(1);
 }
 
 /* Everybody has gone: the file as a newcomer sees it, and as it is stored. */
@@ -543,7 +516,7 @@ void apart_run(void)
 		die(-1, 0, 0, "%s: %s", file_path(opt.dir, 0), strerror(errno));
 	close(fd);
 	inodes[0] = (struct inode){
-		.data = shared_memory(opt.maxlen + PAGE), .size = ap->fixed,
+		.data = must_share(opt.maxlen + PAGE), .size = ap->fixed,
 		.high = opt.maxlen, .used = true, .file = 0,
 	};
 	run_processes();

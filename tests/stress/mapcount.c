@@ -24,22 +24,20 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "hung.h"
+#include "clock.h"
 #include "mapper.h"
 #include "splitmix.h"
+#include "workers.h"
 
 #define PAGE		4096u
 #define WORDS		(PAGE / 8)
@@ -85,14 +83,6 @@ struct thread {
 	uint64_t rng, tally;
 };
 
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 __attribute__((noreturn, format(printf, 1, 2)))
 static void die(const char *fmt, ...)
 {
@@ -119,16 +109,6 @@ static void wrong(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	fputc('\n', stderr);
 	va_end(ap);
-}
-
-static void *shared_memory(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		die("out of memory");
-	return p;
 }
 
 /* ---- a process: opens, maps, runs its threads ---- */
@@ -166,7 +146,6 @@ static void process_main(unsigned int id, void *(*fn)(void *arg))
 {
 	struct thread threads[MAX_THREADS];
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	me.id = id;
 	me.until = now() + opt.seconds;
 	map_file();
@@ -188,7 +167,7 @@ static void process_main(unsigned int id, void *(*fn)(void *arg))
 
 static pid_t start_process(unsigned int id, void *(*fn)(void *arg))
 {
-	pid_t pid = fork();
+	pid_t pid = fork_worker();
 
 	if (pid < 0)
 		die("fork: %s", strerror(errno));
@@ -199,42 +178,21 @@ static pid_t start_process(unsigned int id, void *(*fn)(void *arg))
 	return pid;
 }
 
-/* Return: whether it has ended. The others go with us if it did not end well. */
-static bool has_ended(pid_t pid, double deadline)
-{
-	int status;
-	pid_t got = waitpid(pid, &status, WNOHANG);
-
-	if (!got && now() > deadline) {
-		show_hung(pid);
-		die("process %d hangs", (int)pid);
-	}
-	if (got == pid && status)
-		die("process %d failed: status %#x", (int)pid, status);
-	return got == pid;
-}
-
 /* Return: what all threads have done. */
 static uint64_t run(void *(*fn)(void *arg))
 {
 	const double deadline = now() + opt.seconds + HUNG_SECONDS;
-	unsigned int left = opt.procs;
-	pid_t pids[MAX_THREADS];
+	pid_t pids[MAX_THREADS], failed;
 	uint64_t sum = 0;
+	int status;
 
 	memset(shared->tallies, 0, sizeof(shared->tallies));
-	fflush(NULL);
 	for (unsigned int i = 0; i < opt.procs; i++)
 		pids[i] = start_process(i, fn);
-	while (left) {
-		usleep(20000);
-		for (unsigned int i = 0; i < opt.procs; i++) {
-			if (!pids[i] || !has_ended(pids[i], deadline))
-				continue;
-			pids[i] = 0;
-			left--;
-		}
-	}
+	failed = wait_for_workers(pids, opt.procs, deadline, &status);
+	if (failed)
+		die("process %d %s (status %#x)", (int)failed,
+		    status < 0 ? "hangs" : "failed", status);
 	for (unsigned int i = 0; i < MAX_THREADS; i++)
 		sum += shared->tallies[i];
 	return sum;
@@ -554,6 +512,8 @@ int main(int argc, char **argv)
 	shared = shared_memory(sizeof(*shared) +
 			       nr_pages * sizeof(shared->seq[0]));
 	page_tally = shared_memory(nr_pages * sizeof(*page_tally));
+	if (!shared || !page_tally)
+		die("out of memory");
 	if (opt.count)
 		run_count();
 	if (opt.seq)

@@ -22,7 +22,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "maptwins.h"
@@ -59,14 +58,6 @@ void rnd_seed(uint64_t seed)
 uint64_t below(uint64_t n)
 {
 	return n ? rnd() % n : 0;
-}
-
-double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 const char *file_path(const char *dir, int file)

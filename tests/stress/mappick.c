@@ -12,8 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "hung.h"
 #include "mapops.h"
+#include "workers.h"
 
 /* ---- talking to workers ---- */
 

@@ -17,18 +17,16 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "maptwins.h"
+#include "workers.h"
 
 struct options opt = {
 	.procs = 3, .files = 2, .maxlen = 2 << 20, .pollute = true,
@@ -39,15 +37,13 @@ static void start_worker(struct proc *pr)
 {
 	int sv[2];
 
-	pr->buf = mmap(NULL, BUF_SIZE, PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (pr->buf == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv))
+	pr->buf = shared_memory(BUF_SIZE);
+	if (!pr->buf || socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv))
 		die(-1, 0, 0, "cannot start a worker: %s", strerror(errno));
-	pr->pid = fork();
+	pr->pid = fork_worker();
 	if (pr->pid < 0)
 		die(-1, 0, 0, "fork: %s", strerror(errno));
 	if (!pr->pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (int i = 0; i <= pr->id; i++)
 			close(i < pr->id ? procs[i]->sock : sv[0]);
 		worker_main(sv[1], pr->buf);

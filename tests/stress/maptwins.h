@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "clock.h"
 #include "mapper.h"
 
 #define PAGE		4096u
@@ -115,7 +116,6 @@ extern struct options opt;
 uint64_t rnd(void);
 void rnd_seed(uint64_t seed);
 uint64_t below(uint64_t n);
-double now(void);
 
 /* A file's contents as they must be; one that is deleted lives on while it is
  * open or mapped. */

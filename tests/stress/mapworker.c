@@ -17,13 +17,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "maptwins.h"
+#include "workers.h"
 
 static struct mapper mapper;
 static int fds[MAX_FILES][NR_FDS];
@@ -265,15 +265,13 @@ static int64_t do_reconnect(void)
 
 static int64_t do_fork(void)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_worker();
 	int status;
 
 	if (pid < 0)
 		return -errno;
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!pid)
 		return 0;
-	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
