@@ -18,11 +18,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "free_memory.h"
 #include "map-bench.h"
 #include "workers.h"
 
@@ -71,24 +71,6 @@ static void drop_file(const char *file)
 	fdatasync(fd);
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
-}
-
-/*
- * A virtual machine may hand free memory back to its host; then its next first
- * touch costs 1-8 us a page. What the last cell has freed is fetched back here,
- * so that no cell pays for it.
- */
-static void touch_free_memory(size_t bytes)
-{
-	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		return;
-	madvise(p, bytes, MADV_NOHUGEPAGE);
-	for (size_t at = 0; at < bytes; at += BLOCK)
-		((volatile char *)p)[at] = 1;
-	munmap(p, bytes);
 }
 
 static int prepare(enum map_system sys)

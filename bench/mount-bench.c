@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -30,24 +29,6 @@
 
 /* Of --seconds: long enough for the clock, and creating takes time too. */
 #define SHORT	0.25
-
-/*
- * A virtual machine may hand free memory back to its host, and then the first
- * touch of a page costs 1-8 us, whoever allocates it. What drop_caches freed
- * is fetched back here, so that no row pays for it.
- */
-void touch_free_memory(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED)
-		return;		/* little memory: the rows are slower */
-	madvise(p, bytes, MADV_NOHUGEPAGE);
-	for (size_t at = 0; at < bytes; at += BLOCK)
-		((volatile char *)p)[at] = 1;
-	munmap(p, bytes);
-}
 
 int drop_caches(int what)
 {

@@ -76,9 +76,6 @@ extern const struct row meta_rows[];
 /* sync, then /proc/sys/vm/drop_caches. Return: 0 or -errno. */
 int drop_caches(int what);
 
-/* To be called after drop_caches(3). */
-void touch_free_memory(size_t bytes);
-
 /* ---- count.c ---- */
 
 #define NR_OPCODES	64

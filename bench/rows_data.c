@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "free_memory.h"
 #include "mount-bench.h"
 
 /* How many operations pass between two looks at the clock (25 ns each). */
