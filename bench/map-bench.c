@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "clock.h"
 #include "free_memory.h"
 #include "map-bench.h"
+#include "options.h"
 #include "workers.h"
 
 const char *const system_names[NR_SYSTEMS] = {
@@ -170,29 +170,12 @@ static void usage(FILE *f)
 		"  --machine=TEXT  for the JSON lines\n");
 }
 
-enum { OPT_PAGEFS = 1, OPT_KERNEL, OPT_PAGER, OPT_CGROUP, OPT_FRESH, OPT_SIZE,
-       OPT_MEMORY, OPT_WARM, OPT_WRITES, OPT_SECONDS, OPT_ROUNDS, OPT_SEED,
-       OPT_ROWS, OPT_JSON, OPT_MACHINE, OPT_HELP };
-
-static const struct option options[] = {
-	{ "pagefs", required_argument, NULL, OPT_PAGEFS },
-	{ "kernel", required_argument, NULL, OPT_KERNEL },
-	{ "pager", required_argument, NULL, OPT_PAGER },
-	{ "cgroup", required_argument, NULL, OPT_CGROUP },
-	{ "fresh", required_argument, NULL, OPT_FRESH },
-	{ "size", required_argument, NULL, OPT_SIZE },
-	{ "memory", required_argument, NULL, OPT_MEMORY },
-	{ "warm", required_argument, NULL, OPT_WARM },
-	{ "writes", required_argument, NULL, OPT_WRITES },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "rounds", required_argument, NULL, OPT_ROUNDS },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "rows", required_argument, NULL, OPT_ROWS },
-	{ "json", required_argument, NULL, OPT_JSON },
-	{ "machine", required_argument, NULL, OPT_MACHINE },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
-};
+static bool pick_kernel(char *file)
+{
+	bench.files[SYS_KERNEL] = file;
+	bench.files[SYS_KERNEL_RANDOM] = file;
+	return true;
+}
 
 static bool pick_rows(char *names)
 {
@@ -211,76 +194,36 @@ static bool pick_rows(char *names)
 	return true;
 }
 
-static bool parse_one(int c)
-{
-	switch (c) {
-	case OPT_PAGEFS:
-		bench.files[SYS_PAGEFS] = optarg;
-		break;
-	case OPT_KERNEL:
-		bench.files[SYS_KERNEL] = optarg;
-		bench.files[SYS_KERNEL_RANDOM] = optarg;
-		break;
-	case OPT_PAGER:
-		bench.files[SYS_PAGER] = optarg;
-		break;
-	case OPT_CGROUP:
-		bench.cgroup = optarg;
-		break;
-	case OPT_FRESH:
-		bench.fresh = optarg;
-		break;
-	case OPT_SIZE:
-		bench.size = strtoull(optarg, NULL, 0) << 20;
-		break;
-	case OPT_MEMORY:
-		bench.memory = strtoull(optarg, NULL, 0) << 20;
-		break;
-	case OPT_WARM:
-		bench.warm = strtoull(optarg, NULL, 0) << 20;
-		break;
-	case OPT_WRITES:
-		bench.writes = strtoull(optarg, NULL, 0);
-		break;
-	case OPT_SECONDS:
-		bench.seconds = strtod(optarg, NULL);
-		break;
-	case OPT_ROUNDS:
-		bench.rounds = (unsigned int)strtoul(optarg, NULL, 0);
-		break;
-	case OPT_SEED:
-		bench.seed = strtoull(optarg, NULL, 0);
-		break;
-	case OPT_ROWS:
-		return pick_rows(optarg);
-	case OPT_JSON:
-		bench.json = optarg;
-		break;
-	case OPT_MACHINE:
-		bench.machine = optarg;
-		break;
-	case OPT_HELP:
-		usage(stdout);
-		exit(0);
-	default:
-		return false;
-	}
-	return true;
-}
+static const struct program_option options[] = {
+	{ "pagefs", .text = &bench.files[SYS_PAGEFS] },
+	{ "kernel", .call = pick_kernel },
+	{ "pager", .text = &bench.files[SYS_PAGER] },
+	{ "cgroup", .text = &bench.cgroup },
+	{ "fresh", .text = &bench.fresh },
+	{ "size", .u64 = &bench.size, .shift = 20 },
+	{ "memory", .u64 = &bench.memory, .shift = 20 },
+	{ "warm", .u64 = &bench.warm, .shift = 20 },
+	{ "writes", .u64 = &bench.writes },
+	{ "seconds", .seconds = &bench.seconds },
+	{ "rounds", .uint = &bench.rounds },
+	{ "seed", .u64 = &bench.seed },
+	{ "rows", .call = pick_rows },
+	{ "json", .text = &bench.json },
+	{ "machine", .text = &bench.machine },
+	{ .name = NULL },
+};
 
 static bool parse(int argc, char **argv)
 {
 	bool any = false;
-	int c;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1)
-		if (!parse_one(c))
-			return false;
+	if (parse_options(options, argc, argv, usage) != argc)
+		return false;
 	for (int i = 0; i < NR_ROWS; i++)
 		any |= bench.rows[i];
 	for (int i = 0; i < NR_ROWS && !any; i++)
 		bench.rows[i] = true;
-	return optind == argc && bench.rounds && bench.rounds <= MAX_ROUNDS &&
+	return bench.rounds && bench.rounds <= MAX_ROUNDS &&
 		bench.seconds > 0 && bench.warm <= bench.memory &&
 		bench.memory < bench.size;
 }

@@ -16,7 +16,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include "mount-bench.h"
+#include "options.h"
 
 /* Of --seconds: long enough for the clock, and creating takes time too. */
 #define SHORT	0.25
@@ -214,64 +214,43 @@ static void usage(FILE *f)
 	fprintf(f, "\n");
 }
 
-enum { OPT_DIR = 1, OPT_ROWS, OPT_SIZE, OPT_FILES, OPT_SECONDS, OPT_THREADS,
-       OPT_SEED, OPT_PID, OPT_TRACEFS, OPT_HELP };
+static struct bench bench = {
+	.size = 1ULL << 30, .nr_files = 2000, .seconds = 2, .nr_threads = 1,
+	.seed = 1, .fd = -1,
+};
+static char *rows;
 
-static const struct option options[] = {
-	{ "dir", required_argument, NULL, OPT_DIR },
-	{ "rows", required_argument, NULL, OPT_ROWS },
-	{ "size", required_argument, NULL, OPT_SIZE },
-	{ "files", required_argument, NULL, OPT_FILES },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "threads", required_argument, NULL, OPT_THREADS },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "server-pid", required_argument, NULL, OPT_PID },
-	{ "tracefs", required_argument, NULL, OPT_TRACEFS },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
+static bool take_rows(char *names)
+{
+	rows = names;
+	return true;
+}
+
+static bool take_pid(char *text)
+{
+	bench.server_pid = (pid_t)strtol(text, NULL, 0);
+	return true;
+}
+
+static const struct program_option options[] = {
+	{ "dir", .text = &bench.dir },
+	{ "rows", .call = take_rows },
+	{ "size", .u64 = &bench.size, .shift = 20 },
+	{ "files", .uint = &bench.nr_files },
+	{ "seconds", .seconds = &bench.seconds },
+	{ "threads", .uint = &bench.nr_threads },
+	{ "seed", .u64 = &bench.seed },
+	{ "server-pid", .call = take_pid },
+	{ "tracefs", .text = &bench.tracefs },
+	{ .name = NULL },
 };
 
-static bool parse(struct bench *b, int argc, char **argv, char **rowsp)
+static bool parse(int argc, char **argv)
 {
-	int opt;
+	const struct bench *b = &bench;
 
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_DIR:
-			b->dir = optarg;
-			break;
-		case OPT_ROWS:
-			*rowsp = optarg;
-			break;
-		case OPT_SIZE:
-			b->size = strtoull(optarg, NULL, 10) << 20;
-			break;
-		case OPT_FILES:
-			b->nr_files = (unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case OPT_SECONDS:
-			b->seconds = strtod(optarg, NULL);
-			break;
-		case OPT_THREADS:
-			b->nr_threads = (unsigned int)strtoul(optarg, NULL, 10);
-			break;
-		case OPT_SEED:
-			b->seed = strtoull(optarg, NULL, 10);
-			break;
-		case OPT_PID:
-			b->server_pid = (pid_t)strtol(optarg, NULL, 10);
-			break;
-		case OPT_TRACEFS:
-			b->tracefs = optarg;
-			break;
-		case OPT_HELP:
-			usage(stdout);
-			exit(0);
-		default:
-			return false;
-		}
-	}
-	return b->dir && *rowsp && optind == argc && b->seconds > 0 &&
+	return parse_options(options, argc, argv, usage) == argc &&
+		b->dir && rows && b->seconds > 0 &&
 		b->nr_files > 0 && b->nr_threads > 0 &&
 		b->nr_threads <= MAX_THREADS &&
 		b->size / CHUNK >= b->nr_threads;
@@ -279,26 +258,24 @@ static bool parse(struct bench *b, int argc, char **argv, char **rowsp)
 
 int main(int argc, char **argv)
 {
-	struct bench b = { .size = 1ULL << 30, .nr_files = 2000, .seconds = 2,
-			   .nr_threads = 1, .seed = 1, .fd = -1 };
-	char *rows = NULL;
+	struct bench *b = &bench;
 	int err;
 
-	if (!parse(&b, argc, argv, &rows)) {
+	if (!parse(argc, argv)) {
 		usage(stderr);
 		return 2;
 	}
-	memset(b.thread_dirs, -1, sizeof(b.thread_dirs));
-	b.dirfd = open(b.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b.dirfd < 0) {
-		fprintf(stderr, "mount-bench: %s: %s\n", b.dir, strerror(errno));
+	memset(b->thread_dirs, -1, sizeof(b->thread_dirs));
+	b->dirfd = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->dirfd < 0) {
+		fprintf(stderr, "mount-bench: %s: %s\n", b->dir, strerror(errno));
 		return 1;
 	}
-	err = count_open(&b);
+	err = count_open(b);
 	if (err) {
 		fprintf(stderr, "mount-bench: cannot count requests: %s\n",
 			strerror(-err));
 		return 1;
 	}
-	return run_rows(&b, rows) ? 1 : 0;
+	return run_rows(b, rows) ? 1 : 0;
 }

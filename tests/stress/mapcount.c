@@ -21,7 +21,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -36,6 +35,7 @@
 
 #include "clock.h"
 #include "mapper.h"
+#include "options.h"
 #include "splitmix.h"
 #include "workers.h"
 
@@ -436,68 +436,34 @@ static void usage(FILE *f)
 		"  --keep           do not remove the file\n");
 }
 
-enum { OPT_BACKING = 1, OPT_SIZE, OPT_PROCS, OPT_THREADS, OPT_SECONDS, OPT_SEED,
-       OPT_ONLY, OPT_PLAIN, OPT_KEEP, OPT_HELP };
+static bool pick_part(char *name)
+{
+	opt.count = !strcmp(name, "count");
+	opt.seq = !strcmp(name, "seq");
+	return opt.count || opt.seq;
+}
 
-static const struct option options[] = {
-	{ "backing", required_argument, NULL, OPT_BACKING },
-	{ "size", required_argument, NULL, OPT_SIZE },
-	{ "procs", required_argument, NULL, OPT_PROCS },
-	{ "threads", required_argument, NULL, OPT_THREADS },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "only", required_argument, NULL, OPT_ONLY },
-	{ "plain", no_argument, NULL, OPT_PLAIN },
-	{ "keep", no_argument, NULL, OPT_KEEP },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
+static const struct program_option options[] = {
+	{ "backing", .text = &opt.backing },
+	{ "size", .u64 = &opt.size, .shift = 20 },
+	{ "procs", .uint = &opt.procs },
+	{ "threads", .uint = &opt.threads },
+	{ "seconds", .uint = &opt.seconds },
+	{ "seed", .u64 = &opt.seed },
+	{ "only", .call = pick_part },
+	{ "plain", .on = &opt.plain },
+	{ "keep", .on = &opt.keep },
+	{ .name = NULL },
 };
 
 static bool parse(int argc, char **argv)
 {
-	int c;
+	int first = parse_options(options, argc, argv, usage);
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case OPT_BACKING:
-			opt.backing = optarg;
-			break;
-		case OPT_SIZE:
-			opt.size = strtoull(optarg, NULL, 0) << 20;
-			break;
-		case OPT_PROCS:
-			opt.procs = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case OPT_THREADS:
-			opt.threads = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case OPT_SECONDS:
-			opt.seconds = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case OPT_SEED:
-			opt.seed = strtoull(optarg, NULL, 0);
-			break;
-		case OPT_ONLY:
-			opt.count = !strcmp(optarg, "count");
-			opt.seq = !strcmp(optarg, "seq");
-			break;
-		case OPT_PLAIN:
-			opt.plain = true;
-			break;
-		case OPT_KEEP:
-			opt.keep = true;
-			break;
-		case OPT_HELP:
-			usage(stdout);
-			exit(0);
-		default:
-			return false;
-		}
-	}
-	if (optind + 1 != argc)
+	if (!first || first + 1 != argc)
 		return false;
-	opt.file = argv[optind];
-	return opt.size && (opt.count || opt.seq) && opt.procs && opt.threads &&
+	opt.file = argv[first];
+	return opt.size && opt.procs && opt.threads &&
 		opt.procs * opt.threads <= MAX_THREADS;
 }
 

@@ -15,7 +15,6 @@
  * and forks. --plain maps with mmap(2): the control.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include <unistd.h>
 
 #include "maptwins.h"
+#include "options.h"
 #include "workers.h"
 
 struct options opt = {
@@ -113,83 +113,30 @@ static void usage(FILE *f)
 		"  --verbose       tell each operation\n");
 }
 
-enum { OPT_BACKING = 1, OPT_SEED, OPT_OPS, OPT_SECONDS, OPT_PROCS, OPT_FILES,
-       OPT_LEN, OPT_APART, OPT_PLAIN, OPT_NO_MMAP, OPT_NO_POLLUTE, OPT_KEEP,
-       OPT_VERBOSE, OPT_HELP };
-
-static const struct option options[] = {
-	{ "backing", required_argument, NULL, OPT_BACKING },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "ops", required_argument, NULL, OPT_OPS },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },
-	{ "procs", required_argument, NULL, OPT_PROCS },
-	{ "files", required_argument, NULL, OPT_FILES },
-	{ "len", required_argument, NULL, OPT_LEN },
-	{ "apart", no_argument, NULL, OPT_APART },
-	{ "plain", no_argument, NULL, OPT_PLAIN },
-	{ "no-mmap", no_argument, NULL, OPT_NO_MMAP },
-	{ "no-pollute", no_argument, NULL, OPT_NO_POLLUTE },
-	{ "keep", no_argument, NULL, OPT_KEEP },
-	{ "verbose", no_argument, NULL, OPT_VERBOSE },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ NULL, 0, NULL, 0 },
+static const struct program_option options[] = {
+	{ "backing", .text = &opt.backing },
+	{ "seed", .u64 = &opt.seed },
+	{ "ops", .u64 = &opt.ops },
+	{ "seconds", .uint = &opt.seconds },
+	{ "procs", .uint = &opt.procs },
+	{ "files", .uint = &opt.files },
+	{ "len", .u64 = &opt.maxlen, .shift = 10 },
+	{ "apart", .on = &opt.apart },
+	{ "plain", .on = &opt.plain },
+	{ "no-mmap", .on = &opt.no_mmap },
+	{ "no-pollute", .off = &opt.pollute },
+	{ "keep", .on = &opt.keep },
+	{ "verbose", .on = &opt.verbose },
+	{ .name = NULL },
 };
 
 static bool parse(int argc, char **argv)
 {
-	int c;
+	int first = parse_options(options, argc, argv, usage);
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case OPT_BACKING:
-			opt.backing = optarg;
-			break;
-		case OPT_SEED:
-			opt.seed = strtoull(optarg, NULL, 0);
-			break;
-		case OPT_OPS:
-			opt.ops = strtoull(optarg, NULL, 0);
-			break;
-		case OPT_SECONDS:
-			opt.seconds = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case OPT_PROCS:
-			opt.procs = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case OPT_FILES:
-			opt.files = (unsigned int)strtoul(optarg, NULL, 0);
-			break;
-		case OPT_LEN:
-			opt.maxlen = strtoull(optarg, NULL, 0) << 10;
-			break;
-		case OPT_APART:
-			opt.apart = true;
-			break;
-		case OPT_PLAIN:
-			opt.plain = true;
-			break;
-		case OPT_NO_MMAP:
-			opt.no_mmap = true;
-			break;
-		case OPT_NO_POLLUTE:
-			opt.pollute = false;
-			break;
-		case OPT_KEEP:
-			opt.keep = true;
-			break;
-		case OPT_VERBOSE:
-			opt.verbose = true;
-			break;
-		case OPT_HELP:
-			usage(stdout);
-			exit(0);
-		default:
-			return false;
-		}
-	}
-	if (optind + 1 != argc)
+	if (!first || first + 1 != argc)
 		return false;
-	opt.dir = argv[optind];
+	opt.dir = argv[first];
 	opt.maxlen -= opt.maxlen % PAGE;
 	return opt.procs >= 1 && opt.procs <= MAX_PROCS && opt.files >= 1 &&
 		opt.files <= MAX_FILES && opt.maxlen >= BUF_SIZE &&
