@@ -9,8 +9,8 @@
 #include <limits.h>
 #include <string.h>
 
-#include "fake_mmu.h"
 #include "harness.h"
+#include "pair.h"
 #include "slab.h"
 #include "swap.h"
 #include "vmstat.h"
@@ -21,9 +21,6 @@
 #define RW		(VM_READ | VM_WRITE | VM_SHARED)
 #define RO		VM_READ
 
-static struct fake_disk disk;
-static struct fake_mapped *m;
-static struct fake_client *c, *other;
 static unsigned long at;		/* where @c has @m */
 
 /* Page @i of where @c has the file. */
@@ -36,12 +33,10 @@ static unsigned long page_addr(unsigned long i)
 static void up_mode(enum fake_mode mode, unsigned long pages,
 		    unsigned int ra_pages)
 {
-	fake_mmu_init(MEMORY, 1, false);
-	fake_disk_init(&disk, mode);
-	m = fake_mapped_new(fake_file_new(&disk, (pages + 16) * PAGE_SIZE,
-					  pages * PAGE_SIZE), ra_pages);
-	c = fake_client_new(REGION);
-	other = fake_client_new(REGION);
+	pair_up(&(struct pair_conf){
+		.memory = MEMORY, .mode = mode, .pages = pages, .spare = 16,
+		.ra_pages = ra_pages, .region = REGION,
+	});
 	at = 0;
 	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, pages, RW, &at), 0);
 }
@@ -49,24 +44,6 @@ static void up_mode(enum fake_mode mode, unsigned long pages,
 static void up(unsigned long pages)
 {
 	up_mode(FAKE_SYNC, pages, 0);
-}
-
-static void down(void)
-{
-	fake_fail_off(&disk);
-	fake_drain(&disk);
-	fake_mmu_check();
-	fake_client_free(c);
-	fake_client_free(other);
-	fake_mapped_free(m);
-	CU_ASSERT_EQUAL(fake_disk_exit(&disk), 0);
-	CU_ASSERT_EQUAL(fake_mmu_exit(), 0);
-}
-
-static unsigned long reads(void)
-{
-	fake_drain(&disk);
-	return atomic_load(&disk.pages[FAKE_READ]);
 }
 
 /* Has @who at @addr the bytes page @index had from the start? */
@@ -79,21 +56,6 @@ static bool loads_page(struct fake_client *who, unsigned long addr,
 	return fake_load(who, addr, &first) == FAKE_OK &&
 	       fake_load(who, addr + PAGE_SIZE - 8, &last) == FAKE_OK &&
 	       first == fake_word(pos) && last == fake_word(pos + PAGE_SIZE - 8);
-}
-
-static bool loads(struct fake_client *who, unsigned long addr, uint64_t want)
-{
-	uint64_t got;
-
-	return fake_load(who, addr, &got) == FAKE_OK && got == want;
-}
-
-static uint64_t stored(loff_t pos)
-{
-	uint64_t word;
-
-	memcpy(&word, m->file->data + pos, 8);
-	return word;
 }
 
 /* ---- reading ---- */

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "fake_mmu.h"
 #include "harness.h"
+#include "pair.h"
 #include "vmstat.h"
 
 #define MEMORY		(16UL << 20)
@@ -17,33 +17,18 @@
 #define PAGES		64UL
 #define RW		(VM_READ | VM_WRITE | VM_SHARED)
 
-static struct fake_disk disk;
-static struct fake_mapped *m;
-static struct fake_client *c, *other;
 static unsigned long at, low, high;
 
 static void up(void)
 {
-	fake_mmu_init(MEMORY, 1, false);
-	fake_disk_init(&disk, FAKE_SYNC);
-	m = fake_mapped_new(fake_file_new(&disk, PAGES * PAGE_SIZE,
-					  PAGES * PAGE_SIZE), 0);
-	c = fake_client_new(REGION);
-	other = fake_client_new(REGION);
+	pair_up(&(struct pair_conf){
+		.memory = MEMORY, .mode = FAKE_SYNC, .pages = PAGES,
+		.region = REGION,
+	});
 	at = low = high = 0;
 	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, PAGES, RW, &at), 0);
 	CU_ASSERT_EQUAL(fake_mmap(other, m, 10, 30, RW, &low), 0);
 	CU_ASSERT_EQUAL(fake_mmap(other, m, 30, 20, RW, &high), 0);
-}
-
-static void down(void)
-{
-	fake_mmu_check();
-	fake_client_free(c);
-	fake_client_free(other);
-	fake_mapped_free(m);
-	CU_ASSERT_EQUAL(fake_disk_exit(&disk), 0);
-	CU_ASSERT_EQUAL(fake_mmu_exit(), 0);
 }
 
 static unsigned long c_addr(pgoff_t i)

@@ -9,9 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fake_mmu.h"
 #include "harness.h"
 #include "mmzone.h"
+#include "pair.h"
 #include "swap.h"
 #include "vmstat.h"
 #include "writeback.h"
@@ -20,9 +20,6 @@
 #define REGION		40000UL		/* pages */
 #define RW		(VM_READ | VM_WRITE | VM_SHARED)
 
-static struct fake_disk disk;
-static struct fake_mapped *m;
-static struct fake_client *c, *other;
 static unsigned long at;		/* where @c has @m */
 static unsigned long there;		/* where @other has it */
 static char buf[1 << 20];
@@ -41,12 +38,10 @@ static unsigned long other_addr(unsigned long i)
 static void up_mode(enum fake_mode mode, unsigned long pages,
 		    unsigned int ra_pages)
 {
-	fake_mmu_init(MEMORY, 1, false);
-	fake_disk_init(&disk, mode);
-	m = fake_mapped_new(fake_file_new(&disk, (pages + 16) * PAGE_SIZE,
-					  pages * PAGE_SIZE), ra_pages);
-	c = fake_client_new(REGION);
-	other = fake_client_new(REGION);
+	pair_up(&(struct pair_conf){
+		.memory = MEMORY, .mode = mode, .pages = pages, .spare = 16,
+		.ra_pages = ra_pages, .region = REGION,
+	});
 	at = there = 0;
 	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, pages + 16, RW, &at), 0);
 	CU_ASSERT_EQUAL(fake_mmap(other, m, 0, pages + 16, RW, &there), 0);
@@ -57,31 +52,6 @@ static void up(unsigned long pages)
 	up_mode(FAKE_SYNC, pages, 0);
 }
 
-static void down(void)
-{
-	fake_fail_off(&disk);
-	fake_drain(&disk);
-	fake_mmu_check();
-	fake_client_free(c);
-	fake_client_free(other);
-	fake_mapped_free(m);
-	CU_ASSERT_EQUAL(fake_disk_exit(&disk), 0);
-	CU_ASSERT_EQUAL(fake_mmu_exit(), 0);
-}
-
-static unsigned long reads(void)
-{
-	fake_drain(&disk);
-	return atomic_load(&disk.pages[FAKE_READ]);
-}
-
-static bool loads(struct fake_client *who, unsigned long addr, uint64_t want)
-{
-	uint64_t got;
-
-	return fake_load(who, addr, &got) == FAKE_OK && got == want;
-}
-
 static bool stores(struct fake_client *who, unsigned long addr, uint64_t val)
 {
 	return fake_store(who, addr, val) == FAKE_OK;
@@ -90,14 +60,6 @@ static bool stores(struct fake_client *who, unsigned long addr, uint64_t val)
 static bool sync_file(void)
 {
 	return sync_mapping(&m->file->mapping, false) == 0;
-}
-
-static uint64_t stored(loff_t pos)
-{
-	uint64_t word;
-
-	memcpy(&word, m->file->data + pos, 8);
-	return word;
 }
 
 /* The 8 bytes at @pos through the mount, uncached. */
@@ -378,12 +340,10 @@ static void windows_full_of_dirt_go_on(void)
 {
 	const unsigned long pages = 2 * (MEMORY >> PAGE_SHIFT);
 
-	fake_mmu_init(MEMORY, 1, true);
-	fake_disk_init(&disk, FAKE_ASYNC);
-	m = fake_mapped_new(fake_file_new(&disk, pages * PAGE_SIZE,
-					  pages * PAGE_SIZE), 32);
-	c = fake_client_new(REGION);
-	other = fake_client_new(REGION);
+	pair_up(&(struct pair_conf){
+		.memory = MEMORY, .threads = true, .mode = FAKE_ASYNC,
+		.pages = pages, .ra_pages = 32, .region = REGION,
+	});
 	at = 0;
 	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, pages, RW, &at), 0);
 	for (unsigned long i = 0; i < pages; i++)
