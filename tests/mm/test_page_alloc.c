@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "churn.h"
 #include "harness.h"
 #include "internal.h"
 #include "vmstat.h"
@@ -295,7 +296,6 @@ static void random_run_agrees_with_model(void)
 
 /* Frames change hands through here: allocated by one thread, freed by another. */
 static pfn_t exchange[512];
-static bool churn_stop;
 
 static void *churn(void *arg)
 {
@@ -324,39 +324,19 @@ static void *churn(void *arg)
 	return (void *)bad;
 }
 
-static void *drainer(void *unused)
+static void drain_and_check(void)
 {
-	unsigned long rounds = 0;
-
-	(void)unused;
-	while (!READ_ONCE(churn_stop)) {
-		drain_all_frames();
-		page_alloc_check();
-		nr_free_frames();
-		rounds++;
-	}
-	return (void *)rounds;
+	drain_all_frames();
+	page_alloc_check();
+	nr_free_frames();
 }
 
 static void threads_leave_nothing_behind(void)
 {
-	pthread_t threads[4], drain;
-	void *bad;
-
 	setup(8 * SZ_1M, 2);
 	for (size_t i = 0; i < ARRAY_SIZE(exchange); i++)
 		exchange[i] = PFN_NONE;
-	churn_stop = false;
-	BUG_ON(pthread_create(&drain, NULL, drainer, NULL));
-	for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++)
-		BUG_ON(pthread_create(&threads[i], NULL, churn,
-				      (void *)(test_seed() + i)));
-	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
-		pthread_join(threads[i], &bad);
-		CU_ASSERT_PTR_NULL(bad);
-	}
-	WRITE_ONCE(churn_stop, true);
-	pthread_join(drain, NULL);
+	churn_run(churn, drain_and_check);
 	for (size_t i = 0; i < ARRAY_SIZE(exchange); i++)
 		if (exchange[i] != PFN_NONE)
 			free_frames(exchange[i], 0);
@@ -390,11 +370,9 @@ static void exiting_thread_gives_its_list_back(void)
 	teardown();
 }
 
-/* A destructor that keeps coming back runs after those of mm/ have. */
-static pthread_key_t late_key;
 static unsigned int late_runs;
 
-static void late_destructor(void *round)
+static void late_use(void)
 {
 	pfn_t pfn = alloc_frames(GFP_USER, 0);
 
@@ -402,28 +380,15 @@ static void late_destructor(void *round)
 		free_frames(pfn, 0);
 	count_vm_events(PGROTATED, 1);
 	late_runs++;
-	if ((uintptr_t)round < 3)
-		pthread_setspecific(late_key, (void *)((uintptr_t)round + 1));
-}
-
-static void *exit_late(void *unused)
-{
-	pthread_setspecific(late_key, (void *)1);
-	return use_and_exit(unused);
 }
 
 static void late_destructors_may_allocate(void)
 {
-	pthread_t thread;
-
 	setup(ARENA, 1);
 	drain_all_frames();
 	late_runs = 0;
-	BUG_ON(pthread_key_create(&late_key, late_destructor));
-	BUG_ON(pthread_create(&thread, NULL, exit_late, NULL));
-	pthread_join(thread, NULL);
-	pthread_key_delete(late_key);
-	CU_ASSERT_EQUAL(late_runs, 3);
+	run_late(use_and_exit, late_use);
+	CU_ASSERT_EQUAL(late_runs, LATE_ROUNDS);
 	CU_ASSERT_EQUAL(vm_event(PGROTATED), 3);
 	CU_ASSERT_EQUAL(pcp_nr_frames(), 0);
 	teardown();

@@ -3,14 +3,15 @@
  * tests/mm/test_slab.c - mm/slab.c, magazine.c, kmalloc.c, slab_debug.c
  *
  * Each case brings up frames and slab and, at its end, wants every frame back:
- * that is the leak check. Reclaim is faked by two functions that do nothing, as
- * in test_page_alloc.c; and as there, what is to die sets up an arena of its
- * own and has a control that must live.
+ * that is the leak check. There is no reclaim (no_reclaim.c). What is to die sets
+ * up an arena of its own, as in test_page_alloc.c, and has a control that must
+ * live.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "churn.h"
 #include "harness.h"
 #include "internal.h"
 #include "rcu.h"
@@ -18,18 +19,6 @@
 #include "vmstat.h"
 
 #define ARENA	(32 * SZ_1M)
-
-unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
-				enum zone_type highest)
-{
-	(void)gfp, (void)order, (void)highest;
-	return 0;
-}
-
-void wakeup_kswapd(pg_data_t *pgdat)
-{
-	(void)pgdat;
-}
 
 static void setup(size_t bytes)
 {
@@ -230,7 +219,6 @@ static void random_run_agrees_with_model(void)
 
 /* Objects change hands through here. */
 static void *exchange[NR_KINDS][64];
-static bool churn_stop;
 
 static void *churn(void *arg)
 {
@@ -254,18 +242,14 @@ static void *churn(void *arg)
 	return (void *)bad;
 }
 
-static void *shrink_and_check(void *unused)
+static void shrink_and_check(void)
 {
 	static char text[8192];
 
-	(void)unused;
-	while (!READ_ONCE(churn_stop)) {
-		slab_check();
-		kmem_cache_shrink_all();
-		kmem_cache_active(caches[0]);
-		slabinfo_show(text, sizeof(text));
-	}
-	return NULL;
+	slab_check();
+	kmem_cache_shrink_all();
+	kmem_cache_active(caches[0]);
+	slabinfo_show(text, sizeof(text));
 }
 
 static void exchange_free(void)
@@ -279,22 +263,9 @@ static void exchange_free(void)
 
 static void threads_leave_nothing_behind(void)
 {
-	pthread_t threads[4], shrinker;
-	void *bad;
-
 	setup(ARENA);
 	caches_create();
-	churn_stop = false;
-	BUG_ON(pthread_create(&shrinker, NULL, shrink_and_check, NULL));
-	for (uintptr_t i = 0; i < ARRAY_SIZE(threads); i++)
-		BUG_ON(pthread_create(&threads[i], NULL, churn,
-				      (void *)(test_seed() + i)));
-	for (size_t i = 0; i < ARRAY_SIZE(threads); i++) {
-		pthread_join(threads[i], &bad);
-		CU_ASSERT_PTR_NULL(bad);
-	}
-	WRITE_ONCE(churn_stop, true);
-	pthread_join(shrinker, NULL);
+	churn_run(churn, shrink_and_check);
 	exchange_free();
 	for (size_t k = 0; k < NR_KINDS; k++)
 		CU_ASSERT_EQUAL(kmem_cache_active(caches[k]), 0);
@@ -332,38 +303,23 @@ static void exiting_thread_empties_its_magazines(void)
 	teardown();
 }
 
-/* A destructor that keeps coming back runs after those of mm/ have. */
-static pthread_key_t late_key;
 static unsigned int late_runs;
 
-static void late_destructor(void *round)
+static void late_use(void)
 {
 	void *obj = kmem_cache_alloc(caches[0], GFP_KERNEL);
 
 	late_runs += obj != NULL;
 	kmem_cache_free(caches[0], obj);
-	if ((uintptr_t)round < 3)
-		pthread_setspecific(late_key, (void *)((uintptr_t)round + 1));
-}
-
-static void *exit_late(void *unused)
-{
-	pthread_setspecific(late_key, (void *)1);
-	return use_and_exit(unused);
 }
 
 static void late_destructors_may_allocate(void)
 {
-	pthread_t thread;
-
 	setup(ARENA);
 	caches_create();
 	late_runs = 0;
-	BUG_ON(pthread_key_create(&late_key, late_destructor));
-	BUG_ON(pthread_create(&thread, NULL, exit_late, NULL));
-	pthread_join(thread, NULL);
-	pthread_key_delete(late_key);
-	CU_ASSERT_EQUAL(late_runs, 3);
+	run_late(use_and_exit, late_use);
+	CU_ASSERT_EQUAL(late_runs, LATE_ROUNDS);
 	kmem_cache_shrink(caches[0]);
 	CU_ASSERT_EQUAL(kmem_cache_frames(caches[0]), 0);
 	caches_destroy();

@@ -1,26 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * tests/mm/test_vmstat.c - mm/vmstat.c, and mm/lockdep.c's judgements
- *
- * Reclaim is faked as in test_page_alloc.c.
  */
 #include <string.h>
 
 #include "harness.h"
 #include "internal.h"
 #include "vmstat.h"
-
-unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
-				enum zone_type highest)
-{
-	(void)gfp, (void)order, (void)highest;
-	return 0;
-}
-
-void wakeup_kswapd(pg_data_t *pgdat)
-{
-	(void)pgdat;
-}
 
 static void *count_many(void *unused)
 {
