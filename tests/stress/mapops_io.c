@@ -189,65 +189,74 @@ void op_write(struct proc *pr)
 	written(ino, c.pos, pr->buf, c.len);
 }
 
+/* Bytes that go from a file into a mapping, or back, as c.op says. */
+struct transfer {
+	struct map_cmd c;
+	int inode;		/* of the descriptor */
+	struct slot *s;
+	size_t off;		/* bytes into the slot */
+	int mapped;		/* the inode there ... */
+	size_t mapped_pos;	/* ... and where in it the first byte is */
+};
+
 /* read(2) into a mapping, write(2) from one: also of the same file, also in one
  * page, but not of the same bytes. */
-static bool some_bytes_and_fd(struct proc *pr, struct map_cmd *c,
-			      struct slot **sp, size_t *offp, bool into)
+static bool some_transfer(struct proc *pr, struct transfer *t)
 {
+	const bool into = t->c.op == OP_READ_INTO;
+	struct map_cmd *c = &t->c;
 	size_t len, ok;
-	struct slot *s = some_bytes(pr, offp, &len);
 	struct inode *ino;
 
-	if (!s || !some_fd(pr, &c->file, &c->fd))
+	t->s = some_bytes(pr, &t->off, &len);
+	if (!t->s || !some_fd(pr, &c->file, &c->fd))
 		return false;
-	ino = &inodes[pr->fds[c->file][c->fd]];
+	t->inode = pr->fds[c->file][c->fd];
+	ino = &inodes[t->inode];
 	c->pos = some_pos(ino);
 	if (into)
-		len = up_to_eof(s, *offp, len);
+		len = up_to_eof(t->s, t->off, len);
 	if (into && ino->size > c->pos && ino->size - c->pos < len)
 		len = ino->size - c->pos;
 	ok = len;
-	if (!len || access_ends(s, *offp, &ok, into) ||
+	if (!len || access_ends(t->s, t->off, &ok, into) ||
 	    (into ? c->pos >= ino->size : c->pos + len > opt.maxlen) ||
 	    (!into && pr->fd_append[c->file][c->fd]))
 		return false;
-	for (size_t at = *offp; at < *offp + len; at += PAGE - at % PAGE) {
-		const struct slot_page *e = &s->pages[at / PAGE];
+	for (size_t at = t->off; at < t->off + len; at += PAGE - at % PAGE) {
+		const struct slot_page *e = &t->s->pages[at / PAGE];
 		size_t pos = (size_t)e->pgoff * PAGE + at % PAGE;
 
-		if (e->inode == pr->fds[c->file][c->fd] && pos < c->pos + len &&
+		if (e->inode == t->inode && pos < c->pos + len &&
 		    c->pos < pos + PAGE)
 			return false;
 		/* What is past the end in a page is not known. */
 		if (!into && pos / PAGE == inodes[e->inode].size / PAGE)
 			return false;
 	}
-	c->addr = (uint64_t)(uintptr_t)s->addr + *offp;
+	c->addr = (uint64_t)(uintptr_t)t->s->addr + t->off;
 	c->len = len;
-	*sp = s;
+	t->mapped = t->s->pages[t->off / PAGE].inode;
+	t->mapped_pos = (size_t)t->s->pages[t->off / PAGE].pgoff * PAGE +
+		t->off % PAGE;
 	return true;
 }
 
 void op_read_into(struct proc *pr)
 {
-	struct map_cmd c = { .op = OP_READ_INTO };
-	const struct slot_page *e;
-	struct slot *s;
-	int inode;
-	size_t off;
+	struct transfer t = { .c.op = OP_READ_INTO };
+	const struct map_cmd *c = &t.c;
 
-	if (!some_bytes_and_fd(pr, &c, &s, &off, true))
+	if (!some_transfer(pr, &t))
 		return;
-	inode = pr->fds[c.file][c.fd];
-	e = &s->pages[off / PAGE];
-	note(e->inode, (uint64_t)e->pgoff * PAGE + off % PAGE, c.len,
+	note(t.mapped, t.mapped_pos, c->len,
 	     "w%d read fd %d.%d inode %d %#" PRIx64 "+%#" PRIx64 " into slot %d inode %d %#zx",
-	     pr->id, c.file, c.fd, inode, c.pos, c.len, (int)(s - pr->slots),
-	     e->inode, (size_t)e->pgoff * PAGE + off % PAGE);
-	memcpy(pr->buf, inodes[inode].data + c.pos, c.len);
-	must_be(call(pr, &c).ret, (int64_t)c.len, inode, c.pos, c.len,
+	     pr->id, c->file, c->fd, t.inode, c->pos, c->len,
+	     (int)(t.s - pr->slots), t.mapped, t.mapped_pos);
+	memcpy(pr->buf, inodes[t.inode].data + c->pos, c->len);
+	must_be(call(pr, c).ret, (int64_t)c->len, t.inode, c->pos, c->len,
 		"read into a mapping");
-	each_piece(s, off, c.len, pr->buf, piece_store);
+	each_piece(t.s, t.off, c->len, pr->buf, piece_store);
 }
 
 static uint8_t *gather_to;
@@ -261,26 +270,21 @@ static void piece_gather(int inode, size_t pos, uint8_t *buf, size_t len)
 
 void op_write_from(struct proc *pr)
 {
-	struct map_cmd c = { .op = OP_WRITE_FROM };
-	const struct slot_page *e;
-	struct slot *s;
-	int inode;
-	size_t off;
+	struct transfer t = { .c.op = OP_WRITE_FROM };
+	const struct map_cmd *c = &t.c;
 
-	if (!some_bytes_and_fd(pr, &c, &s, &off, false))
+	if (!some_transfer(pr, &t))
 		return;
-	inode = pr->fds[c.file][c.fd];
-	e = &s->pages[off / PAGE];
-	note(inode, c.pos, c.len,
+	note(t.inode, c->pos, c->len,
 	     "w%d write fd %d.%d inode %d %#" PRIx64 "+%#" PRIx64 " from slot %d inode %d %#zx%s",
-	     pr->id, c.file, c.fd, inode, c.pos, c.len, (int)(s - pr->slots),
-	     e->inode, (size_t)e->pgoff * PAGE + off % PAGE,
-	     c.pos + c.len > inodes[inode].size ? ", grows" : "");
+	     pr->id, c->file, c->fd, t.inode, c->pos, c->len,
+	     (int)(t.s - pr->slots), t.mapped, t.mapped_pos,
+	     c->pos + c->len > inodes[t.inode].size ? ", grows" : "");
 	gather_to = pr->buf;
-	each_piece(s, off, c.len, NULL, piece_gather);
-	must_be(call(pr, &c).ret, (int64_t)c.len, inode, c.pos, c.len,
+	each_piece(t.s, t.off, c->len, NULL, piece_gather);
+	must_be(call(pr, c).ret, (int64_t)c->len, t.inode, c->pos, c->len,
 		"write from a mapping");
-	written(&inodes[inode], c.pos, pr->buf, c.len);
+	written(&inodes[t.inode], c->pos, pr->buf, c->len);
 }
 
 /* ---- size and holes ---- */
