@@ -167,13 +167,21 @@ static struct mm_struct *mmlist_next(struct list_head *pos)
 	return found;
 }
 
-/* The one we hold stays on the list (I1), and so shows where we are. */
 static void drop_read_only(struct mm_struct *mm, unsigned long addr,
 			   pte_t *ptep, void *unused)
 {
 	(void)unused;
 	if (!pte_write(*ptep))
 		set_pte(mm, addr, ptep, (pte_t){ 0 });
+}
+
+/* Those that can be written to stay: rmap.c needs them. */
+static void drop_read_only_range(struct mm_struct *mm, unsigned long start,
+				 unsigned long end)
+{
+	mutex_lock(&mm->page_table_lock);
+	walk_page_range(mm, start, end, drop_read_only, NULL);
+	mutex_unlock(&mm->page_table_lock);
 }
 
 /* mmlist_lock keeps each mm's tables: they go after it has left the list. */
@@ -183,16 +191,14 @@ unsigned long shrink_page_tables(void)
 	struct mm_struct *mm;
 
 	mutex_lock(&mmlist_lock);
-	list_for_each_entry(mm, &mmlist, mmlist) {
-		mutex_lock(&mm->page_table_lock);
-		walk_page_range(mm, 0, TASK_SIZE, drop_read_only, NULL);
-		mutex_unlock(&mm->page_table_lock);
-	}
+	list_for_each_entry(mm, &mmlist, mmlist)
+		drop_read_only_range(mm, 0, TASK_SIZE);
 	mutex_unlock(&mmlist_lock);
 	after = vm_stat_read(NR_PAGETABLE);
 	return before > after ? before - after : 0;
 }
 
+/* The one we hold stays on the list (I1), and so shows where we are. */
 void for_each_mm(bool (*fn)(struct mm_struct *mm, void *arg), void *arg)
 {
 	struct mm_struct *mm = mmlist_next(&mmlist), *next;
@@ -300,27 +306,11 @@ int do_mmap(struct mm_struct *mm, struct vm_file *file, unsigned long addr,
 	return err;
 }
 
-static void forget_readable(struct mm_struct *mm, unsigned long addr,
-			    pte_t *ptep, void *unused)
-{
-	(void)unused;
-	if (!pte_write(*ptep))
-		set_pte(mm, addr, ptep, (pte_t){ 0 });
-}
-
 /*
  * VMAs are joined, so a fault beside the range may have mapped around into it
  * when the client's MMU knew nothing of it yet: those ptes are wrong. One that
- * can be written to is not of that kind: rmap.c needs it.
+ * can be written to is not of that kind.
  */
-static void forget_unarmed(struct mm_struct *mm, unsigned long start,
-			   unsigned long end)
-{
-	mutex_lock(&mm->page_table_lock);
-	walk_page_range(mm, start, end, forget_readable, NULL);
-	mutex_unlock(&mm->page_table_lock);
-}
-
 int mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len)
 {
 	struct vm_area_struct *vma;
@@ -333,7 +323,7 @@ int mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len)
 	if (!vma_range_mapped(mm, addr, end))
 		err = -EINVAL;
 	else
-		forget_unarmed(mm, addr, end);
+		drop_read_only_range(mm, addr, end);
 	for (vma = find_vma(mm, addr); !err && addr < end; vma = vma->vm_next) {
 		if (vma->vm_flags & VM_UFFD_WP)
 			err = window_arm_vma(vma, addr, min(end, vma->vm_end));
