@@ -47,17 +47,22 @@ static bool known_absent(struct inode *inode, const char *name)
 
 /* ---- one ---- */
 
+/* For an operation on @name, if it may be had at all. Return: 0 or -errno. */
+static int get_xattr_fd(struct inode *inode, const char *name,
+			struct any_fd *any)
+{
+	return is_acl(name) ? -EOPNOTSUPP : get_any_fd(inode, any);
+}
+
 ssize_t fs_getxattr(struct inode *inode, const char *name, void *buf, size_t size)
 {
 	char path[PROC_FD_LEN];
 	struct any_fd any;
 	ssize_t ret;
 
-	if (is_acl(name))
-		return -EOPNOTSUPP;
 	if (known_absent(inode, name))
 		return -ENODATA;
-	ret = get_any_fd(inode, &any);
+	ret = get_xattr_fd(inode, name, &any);
 	if (ret)
 		return ret;
 	ret = any.is_path ?
@@ -69,51 +74,57 @@ ssize_t fs_getxattr(struct inode *inode, const char *name, void *buf, size_t siz
 	return ret;
 }
 
+static int set_any(const struct any_fd *any, const char *name,
+		   const void *value, size_t size, int flags)
+{
+	char path[PROC_FD_LEN];
+	int ret = any->is_path ?
+		setxattr(proc_fd_path(any->fd, path), name, value, size, flags) :
+		fsetxattr(any->fd, name, value, size, flags);
+
+	return ret ? -errno : 0;
+}
+
+static int remove_any(const struct any_fd *any, const char *name)
+{
+	char path[PROC_FD_LEN];
+	int ret = any->is_path ?
+		removexattr(proc_fd_path(any->fd, path), name) :
+		fremovexattr(any->fd, name);
+
+	return ret ? -errno : 0;
+}
+
 int fs_setxattr(struct inode *inode, const char *name, const void *value,
 		size_t size, int flags)
 {
-	char path[PROC_FD_LEN];
 	struct any_fd any;
-	int ret;
+	int err = get_xattr_fd(inode, name, &any);
 
-	if (is_acl(name))
-		return -EOPNOTSUPP;
-	ret = get_any_fd(inode, &any);
-	if (ret)
-		return ret;
-	ret = any.is_path ?
-		setxattr(proc_fd_path(any.fd, path), name, value, size, flags) :
-		fsetxattr(any.fd, name, value, size, flags);
-	if (ret)
-		ret = -errno;
+	if (err)
+		return err;
+	err = set_any(&any, name, value, size, flags);
 	put_any_fd(&any);
-	if (!ret && has_prefix(name, SECURITY_PREFIX)) {
+	if (!err && has_prefix(name, SECURITY_PREFIX)) {
 		mutex_lock(&inode->i_lock);
 		inode->i_state &= ~I_NOSEC;
 		mutex_unlock(&inode->i_lock);
 	}
 	inode_mark_stale(inode);
-	return ret;
+	return err;
 }
 
 int fs_removexattr(struct inode *inode, const char *name)
 {
-	char path[PROC_FD_LEN];
 	struct any_fd any;
-	int ret;
+	int err = get_xattr_fd(inode, name, &any);
 
-	if (is_acl(name))
-		return -EOPNOTSUPP;
-	ret = get_any_fd(inode, &any);
-	if (ret)
-		return ret;
-	ret = any.is_path ? removexattr(proc_fd_path(any.fd, path), name) :
-		fremovexattr(any.fd, name);
-	if (ret)
-		ret = -errno;
+	if (err)
+		return err;
+	err = remove_any(&any, name);
 	put_any_fd(&any);
 	inode_mark_stale(inode);
-	return ret;
+	return err;
 }
 
 /* ---- the list ---- */
