@@ -434,15 +434,21 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 		fuse_reply_write(req, (size_t)written);
 }
 
-void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+/* As op_file(); of a file of ours there is nothing to write: that is success. */
+static struct open_file *op_file_to_sync(fuse_req_t req, fuse_ino_t ino,
+					 uint64_t fh)
 {
-	struct open_file *file;
-
 	if (is_ctl_nodeid(ino)) {
 		reply_err(req, 0);
-		return;
+		return NULL;
 	}
-	file = op_file(req, ino, fi->fh);
+	return op_file(req, ino, fh);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct open_file *file = op_file_to_sync(req, ino, fi->fh);
+
 	if (file)
 		reply_err(req, fs_flush(file));
 }
@@ -450,13 +456,8 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 	      struct fuse_file_info *fi)
 {
-	struct open_file *file;
+	struct open_file *file = op_file_to_sync(req, ino, fi->fh);
 
-	if (is_ctl_nodeid(ino)) {
-		reply_err(req, 0);
-		return;
-	}
-	file = op_file(req, ino, fi->fh);
 	if (file)
 		reply_err(req, fs_fsync(file->inode, file, datasync));
 }
