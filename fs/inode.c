@@ -205,6 +205,24 @@ unsigned long nr_unused_inodes(void)
 	return READ_ONCE(icache.nr_unused);
 }
 
+/* ---- two at a time ---- */
+
+void lock_two_inodes(struct inode *a, struct inode *b)
+{
+	struct inode *first = a < b ? a : b;
+
+	down_write(&first->i_rwsem);
+	if (a != b)
+		down_write_nested(&(first == a ? b : a)->i_rwsem);
+}
+
+void unlock_two_inodes(struct inode *a, struct inode *b)
+{
+	up_write(&a->i_rwsem);
+	if (a != b)
+		up_write(&b->i_rwsem);
+}
+
 /* ---- making ---- */
 
 static struct inode *inode_alloc(const struct stat *st)

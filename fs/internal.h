@@ -218,6 +218,9 @@ void ihold(struct inode *inode);
  * without one (a_ops->grab). Takes no lock. */
 bool igrab(struct inode *inode);
 void iput(struct inode *inode);
+/* Both i_rwsems for writing, the lowest address first; they may be one. */
+void lock_two_inodes(struct inode *a, struct inode *b);
+void unlock_two_inodes(struct inode *a, struct inode *b);
 
 /* The kernel was told of the inode once more; has forgotten it @n times. */
 void inode_nlookup_add(struct inode *inode, unsigned long n);

@@ -40,22 +40,6 @@ struct rename {
 	struct alias *old[2];		/* names gone, to be freed */
 };
 
-static void lock_dirs(struct inode *a, struct inode *b)
-{
-	struct inode *first = a < b ? a : b;
-
-	down_write(&first->i_rwsem);
-	if (a != b)
-		down_write_nested(&(a < b ? b : a)->i_rwsem);
-}
-
-static void unlock_dirs(struct inode *a, struct inode *b)
-{
-	up_write(&a->i_rwsem);
-	if (a != b)
-		up_write(&b->i_rwsem);
-}
-
 /* Context: both i_rwsems. */
 static int get_dirfds(struct rename *r)
 {
@@ -228,9 +212,9 @@ int fs_rename(struct inode *dir, const char *name, struct inode *newdir,
 		err = check_new_name(newdir, newname);
 	if (err)
 		return err;
-	lock_dirs(dir, newdir);
+	lock_two_inodes(dir, newdir);
 	err = rename_in_dirs(&r);
-	unlock_dirs(dir, newdir);
+	unlock_two_inodes(dir, newdir);
 	rename_cleanup(&r);
 	return err;
 }

@@ -449,22 +449,6 @@ static ssize_t copy_locked(const struct copy *c)
 	return ret;
 }
 
-static void lock_two_inodes(struct inode *a, struct inode *b)
-{
-	struct inode *first = a < b ? a : b;
-
-	down_write(&first->i_rwsem);
-	if (a != b)
-		down_write_nested(&(first == a ? b : a)->i_rwsem);
-}
-
-static void unlock_two_inodes(struct inode *a, struct inode *b)
-{
-	up_write(&a->i_rwsem);
-	if (a != b)
-		up_write(&b->i_rwsem);
-}
-
 /* What there is to copy. Context: both i_rwsems. Return: 0 or -errno. */
 static int copy_checks(struct copy *c)
 {
