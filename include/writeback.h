@@ -30,7 +30,6 @@ struct writeback_control {
 	loff_t range_start;	/* bytes, for a range */
 	loff_t range_end;	/* last byte, inclusive; LLONG_MAX for all */
 	bool range_cyclic;	/* start at mapping->writeback_index instead */
-	bool datasync;		/* write_inode may leave times for later */
 	long pages_written;	/* out: pages handed to writepages */
 };
 

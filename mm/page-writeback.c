@@ -428,16 +428,21 @@ static bool mapping_is_dirty(struct address_space *mapping)
 	return dirty;
 }
 
-int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
-			     loff_t lend)
+static struct writeback_control sync_pass(loff_t lstart, loff_t lend)
 {
-	struct writeback_control wbc = {
+	return (struct writeback_control){
 		.sync_mode = WB_SYNC_ALL,
 		.reason = WB_REASON_SYNC,
 		.nr_to_write = LONG_MAX,
 		.range_start = lstart,
 		.range_end = lend,
 	};
+}
+
+int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
+			     loff_t lend)
+{
+	struct writeback_control wbc = sync_pass(lstart, lend);
 
 	return mapping_is_dirty(mapping) || window_wants_recheck(mapping) ?
 		do_writepages(mapping, &wbc) : 0;
@@ -457,13 +462,7 @@ int filemap_write_and_wait_range(struct address_space *mapping, loff_t lstart,
 
 int sync_mapping(struct address_space *mapping, bool datasync)
 {
-	struct writeback_control wbc = {
-		.sync_mode = WB_SYNC_ALL,
-		.reason = WB_REASON_SYNC,
-		.nr_to_write = LONG_MAX,
-		.range_end = LLONG_MAX,
-		.datasync = datasync,
-	};
+	struct writeback_control wbc = sync_pass(0, LLONG_MAX);
 	int err, once;
 
 	err = filemap_write_and_wait_range(mapping, 0, LLONG_MAX);
