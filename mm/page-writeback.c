@@ -58,6 +58,17 @@ struct vm_tunables vm_tunables = {
 
 /* ---- dirtying ---- */
 
+/* I1: PG_dirty has just been set. Context: tree_lock. */
+static void account_page_dirtied(struct address_space *mapping,
+				 struct page *page)
+{
+	lockdep_assert_held(&mapping->tree_lock);
+	page->dirtied_cs = mm_centisecs();
+	radix_tree_tag_set(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
+	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty + 1);
+	mod_vm_stat(NR_FILE_DIRTY, 1);
+}
+
 bool set_page_dirty(struct page *page)
 {
 	struct address_space *mapping = page_mapping(page);
@@ -69,10 +80,7 @@ bool set_page_dirty(struct page *page)
 		mutex_unlock(&mapping->tree_lock);
 		return false;
 	}
-	page->dirtied_cs = mm_centisecs();
-	radix_tree_tag_set(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
-	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty + 1);
-	mod_vm_stat(NR_FILE_DIRTY, 1);
+	account_page_dirtied(mapping, page);
 	mutex_unlock(&mapping->tree_lock);
 	count_vm_event(PGDIRTIED);
 	__mark_mapping_dirty(mapping, 0);
@@ -341,17 +349,6 @@ int do_writepages(struct address_space *mapping, struct writeback_control *wbc)
 
 /* ---- the end of a write ---- */
 
-/* I2. Context: tree_lock; PG_writeback still set. */
-static void __redirty_page(struct address_space *mapping, struct page *page)
-{
-	if (page_test_set(page, PG_dirty))
-		return;		/* written to meanwhile */
-	page->dirtied_cs = mm_centisecs();
-	radix_tree_tag_set(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
-	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty + 1);
-	mod_vm_stat(NR_FILE_DIRTY, 1);
-}
-
 static void count_writeback_end(struct backing_dev_info *bdi, int err)
 {
 	mod_vm_stat(NR_WRITEBACK, -1);
@@ -374,8 +371,9 @@ void end_page_writeback(struct page *page, int err)
 	if (err)
 		mapping_set_error(mapping, err);
 	mutex_lock(&mapping->tree_lock);
-	if (err)
-		__redirty_page(mapping, page);
+	/* I2; it may have been written to meanwhile. */
+	if (err && !page_test_set(page, PG_dirty))
+		account_page_dirtied(mapping, page);
 	radix_tree_tag_clear(&mapping->i_pages, page->index,
 			     PAGECACHE_TAG_WRITEBACK);
 	WRITE_ONCE(mapping->nrwriteback, mapping->nrwriteback - 1);
