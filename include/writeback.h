@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * writeback.h - from dirty page to disk: mm/page-writeback.c, the lists of
- *               dirty mappings in mm/backing-dev.c, the pool in mm/pdflush.c
+ * writeback.h - from dirty page to disk: mm/page-writeback.c, the pacing of
+ *               writers in mm/dirty-throttle.c, the lists of dirty mappings in
+ *               mm/backing-dev.c, the pool in mm/pdflush.c
  *
  * Source: Linux include/linux/writeback.h, backing-dev.h.
  */

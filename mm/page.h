@@ -93,7 +93,7 @@ uint64_t mm_msecs(void);
 struct timespec;
 void deadline_after_ms(struct timespec *ts, unsigned int ms);
 
-/* ---- page-writeback.c ---- */
+/* ---- dirty-throttle.c ---- */
 
 bool over_background_thresh(void);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tests/mm/test_writeback.c - mm/page-writeback.c, mm/backing-dev.c,
- *                             mm/pdflush.c: dirty pages and the way out
+ * tests/mm/test_writeback.c - mm/page-writeback.c, mm/dirty-throttle.c,
+ *                             mm/backing-dev.c, mm/pdflush.c: dirty pages and
+ *                             the way out
  *
  * Cases without threads drive passes by hand; those with threads wait for a
  * state with a bound in seconds, not for a time to pass.
