@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * radix-tree.h - index to pointer, with tags: mm/radix-tree.c
+ * radix-tree.h - index to pointer, with tags: mm/radix-tree.c, radix-node.c
  *
  * One tree maps a file's page indices to pages, one maps inode numbers to
  * inodes. Writers hold the owner's lock. Readers hold that lock, or are inside

@@ -34,255 +34,14 @@
  * nothing that was there before. A reader that is overtaken by this may miss
  * what is added meanwhile, and its tag bits are hints.
  *
- * Locks:  the owner's, for every writer; LOCK_* unknown here. The preload
- *         store belongs to its thread.
- * Source: Linux lib/radix-tree.c (4.19, the interface and the way nodes are
- *         counted for preload). Differs: maps instead of counts, the height in
- *         the nodes alone, no item in the root, no exceptional entries.
+ * Locks:  the owner's, for every writer; LOCK_* unknown here.
+ * Source: Linux lib/radix-tree.c (4.19, the interface). Differs: maps instead
+ *         of counts, the height in the nodes alone, no item in the root, no
+ *         exceptional entries.
  */
-#include <pthread.h>
-#include "err.h"
-#include "radix-tree.h"
-#include "rcu.h"
-#include "slab.h"
+#include <errno.h>
 
-#define BITS_PRESENT	RADIX_TREE_MAX_TAGS	/* the map after the tags' */
-#define NR_BITMAPS	(RADIX_TREE_MAX_TAGS + 1)
-#define INDEX_BITS	64
-/* Levels of the tallest tree: 11. */
-#define MAX_PATH	DIV_ROUND_UP(INDEX_BITS, RADIX_TREE_MAP_SHIFT)
-/*
- * What one insertion may need: one path but for the root, and the levels by
- * which a tree can grow. Several adjacent ones may need a second path.
- */
-#define PRELOAD_ONE	(2 * (MAX_PATH - 1))
-#define PRELOAD_MORE	(3 * (MAX_PATH - 1))
-
-/*
- * Fields: (C) constant once published; (O) owner's lock; (R) written under the
- *         owner's lock, read under RCU. The union: a node waiting for its
- *         grace period needs no parent, and readers never look at that.
- */
-struct radix_tree_node {
-	unsigned int shift;		/* (C) */
-	unsigned int offset;		/* (O) its slot in the parent */
-	union {
-		struct radix_tree_node *parent;	/* (O) NULL for the root; links
-						 * nodes in a preload store */
-		struct rcu_head rcu_head;
-	};
-	uint64_t bits[NR_BITMAPS];	/* (R) relaxed */
-	void *slots[RADIX_TREE_MAP_SIZE];	/* (R) release, acquire */
-};
-
-/* Nodes of one thread, or of one insertion, linked through ->parent. */
-struct node_store {
-	struct radix_tree_node *head;
-	unsigned int nr;
-};
-
-static struct kmem_cache *node_cache;	/* constant between init and exit */
-static pthread_key_t store_key;		/* constant between init and exit */
-static __thread struct node_store preloads;
-
-/* ---- nodes ---- */
-
-static struct radix_tree_node *to_node(void *slot)
-{
-	return slot;
-}
-
-/* The highest index with a slot in or below @node. */
-static uint64_t node_last(uint64_t prefix, unsigned int shift)
-{
-	unsigned int top = shift + RADIX_TREE_MAP_SHIFT;
-
-	return top >= INDEX_BITS ? UINT64_MAX : prefix | ((1ull << top) - 1);
-}
-
-static bool node_spans(const struct radix_tree_node *root, uint64_t index)
-{
-	return index <= node_last(0, root->shift);
-}
-
-static unsigned int slot_of(uint64_t index, unsigned int shift)
-{
-	return (index >> shift) & RADIX_TREE_MAP_MASK;
-}
-
-static void *slot_read(const struct radix_tree_node *node, unsigned int slot)
-{
-	return smp_load_acquire(&node->slots[slot]);	/* pairs with slot_write */
-}
-
-static void slot_write(struct radix_tree_node *node, unsigned int slot, void *p)
-{
-	smp_store_release(&node->slots[slot], p);	/* pairs with slot_read */
-}
-
-static struct radix_tree_node *root_read(const struct radix_tree_root *root)
-{
-	return smp_load_acquire(&root->rnode);		/* pairs with root_write */
-}
-
-static void root_write(struct radix_tree_root *root, struct radix_tree_node *node)
-{
-	smp_store_release(&root->rnode, node);		/* pairs with root_read */
-}
-
-static uint64_t bits_read(const struct radix_tree_node *node, unsigned int map)
-{
-	return READ_ONCE(node->bits[map]);	/* a hint without the lock: I1 */
-}
-
-static void bits_set(struct radix_tree_node *node, unsigned int map, uint64_t m)
-{
-	WRITE_ONCE(node->bits[map], bits_read(node, map) | m);
-}
-
-static void bits_clear(struct radix_tree_node *node, unsigned int map, uint64_t m)
-{
-	WRITE_ONCE(node->bits[map], bits_read(node, map) & ~m);
-}
-
-static bool bit_test(const struct radix_tree_node *node, unsigned int map,
-		     unsigned int slot)
-{
-	return bits_read(node, map) >> slot & 1;
-}
-
-static void node_free_cb(struct rcu_head *head)
-{
-	rcu_tsan_gp_done();
-	kmem_cache_free(node_cache,
-			container_of(head, struct radix_tree_node, rcu_head));
-}
-
-/* @node is unlinked, but readers may still be in it. */
-static void node_free_rcu(struct radix_tree_node *node)
-{
-	/* What we did with it happened before the callback, too. */
-	mm_call_rcu(&node->rcu_head, node_free_cb);
-}
-
-/* Puts @child, complete, in slot @slot of @node. */
-static void node_link(struct radix_tree_node *node, unsigned int slot,
-		      struct radix_tree_node *child)
-{
-	child->parent = node;
-	child->offset = slot;
-	for (unsigned int tag = 0; tag < RADIX_TREE_MAX_TAGS; tag++)
-		if (bits_read(child, tag))
-			bits_set(node, tag, 1ull << slot);	/* I2 */
-	slot_write(node, slot, child);
-	bits_set(node, BITS_PRESENT, 1ull << slot);
-}
-
-/* ---- the preload store ---- */
-
-static void store_push(struct node_store *store, struct radix_tree_node *node)
-{
-	node->parent = store->head;
-	store->head = node;
-	store->nr++;
-}
-
-static struct radix_tree_node *store_pop(struct node_store *store)
-{
-	struct radix_tree_node *node = store->head;
-
-	BUG_ON(!node);		/* nodes_take() counted wrongly */
-	store->head = node->parent;
-	store->nr--;
-	node->parent = NULL;
-	return node;
-}
-
-static void store_drain(struct node_store *store)
-{
-	while (store->nr)
-		kmem_cache_free(node_cache, store_pop(store));
-}
-
-/* pthread_key destructor: the thread's own store, as its value says. */
-static void store_exit(void *store)
-{
-	store_drain(store);
-}
-
-int radix_tree_preload(gfp_t gfp, unsigned int nr)
-{
-	struct node_store *store = &preloads;
-	unsigned int want = nr > 1 ? PRELOAD_MORE : PRELOAD_ONE;
-
-	/*
-	 * @nr adjacent indices lie in at most this many more leaves than the
-	 * two paths counted above, and in 64 times fewer nodes a level up.
-	 */
-	for (unsigned int n = nr / RADIX_TREE_MAP_SIZE; n;
-	     n /= RADIX_TREE_MAP_SIZE)
-		want += n;
-	gfp = (gfp & ~__GFP_MOVABLE) | __GFP_ZERO;
-	if (!store->head && pthread_setspecific(store_key, store))
-		return -ENOMEM;
-	while (store->nr < want) {
-		void *node = kmem_cache_alloc(node_cache, gfp);
-
-		if (!node)
-			return -ENOMEM;
-		store_push(store, node);
-	}
-	return 0;
-}
-
-/* Takes @nr nodes for one insertion, the thread's own first: I5. */
-static int nodes_take(struct node_store *taken, unsigned int nr)
-{
-	struct radix_tree_node *node;
-
-	while (taken->nr < nr) {
-		if (preloads.nr)
-			node = store_pop(&preloads);
-		else
-			node = kmem_cache_alloc(node_cache,
-						GFP_NOWAIT | __GFP_ZERO);
-		if (!node) {
-			store_drain(taken);
-			return -ENOMEM;
-		}
-		store_push(taken, node);
-	}
-	return 0;
-}
-
-int radix_tree_init(void)
-{
-	int err = pthread_key_create(&store_key, store_exit);
-
-	if (err)
-		return -err;
-	node_cache = kmem_cache_create("radix_tree_node",
-				       sizeof(struct radix_tree_node), 0, 0, NULL);
-	if (!node_cache) {
-		pthread_key_delete(store_key);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/*
- * => every tree is empty
- * => every other thread that called radix_tree_preload() has been joined
- */
-void radix_tree_exit(void)
-{
-	store_drain(&preloads);
-	pthread_key_delete(store_key);
-	urcu_bp_barrier();
-	rcu_tsan_gp_done();
-	kmem_cache_destroy(node_cache);
-	node_cache = NULL;
-}
+#include "radix_i.h"
 
 /* ---- lookup ---- */
 
@@ -479,6 +238,19 @@ static unsigned int nodes_missing(const struct radix_tree_root *root,
 	return 0;
 }
 
+/* Puts @child, complete, in slot @slot of @node. */
+static void node_link(struct radix_tree_node *node, unsigned int slot,
+		      struct radix_tree_node *child)
+{
+	child->parent = node;
+	child->offset = slot;
+	for (unsigned int tag = 0; tag < RADIX_TREE_MAX_TAGS; tag++)
+		if (bits_read(child, tag))
+			bits_set(node, tag, 1ull << slot);	/* I2 */
+	slot_write(node, slot, child);
+	bits_set(node, BITS_PRESENT, 1ull << slot);
+}
+
 /* New roots over the old one, until the topmost spans @index. */
 static void tree_grow(struct radix_tree_root *root, uint64_t index,
 		      struct node_store *store)
@@ -486,7 +258,7 @@ static void tree_grow(struct radix_tree_root *root, uint64_t index,
 	struct radix_tree_node *top = root->rnode, *node;
 
 	while (!node_spans(top, index)) {
-		node = store_pop(store);
+		node = radix_node_pop(store);
 		node->shift = top->shift + RADIX_TREE_MAP_SHIFT;
 		node_link(node, 0, top);
 		top = node;
@@ -503,12 +275,12 @@ static void tree_grow(struct radix_tree_root *root, uint64_t index,
 static struct radix_tree_node *chain_make(uint64_t index, unsigned int shift,
 					  void *item, struct node_store *store)
 {
-	struct radix_tree_node *node = store_pop(store), *parent;
+	struct radix_tree_node *node = radix_node_pop(store), *parent;
 
 	node->slots[slot_of(index, 0)] = item;
 	node->bits[BITS_PRESENT] = 1ull << slot_of(index, 0);
 	while (node->shift != shift) {
-		parent = store_pop(store);
+		parent = radix_node_pop(store);
 		parent->shift = node->shift + RADIX_TREE_MAP_SHIFT;
 		node_link(parent, slot_of(index, parent->shift), node);
 		node = parent;
@@ -557,7 +329,7 @@ int radix_tree_insert(struct radix_tree_root *root, uint64_t index, void *item)
 		bits_set(leaf, BITS_PRESENT, 1ull << slot);
 		return 0;
 	}
-	err = nodes_take(&store, nodes_missing(root, index));
+	err = radix_nodes_take(&store, nodes_missing(root, index));
 	if (err)
 		return err;
 	insert_with_nodes(root, index, item, &store);
@@ -688,7 +460,7 @@ static void tree_shrink(struct radix_tree_root *root)
 		child->parent = NULL;
 		child->offset = 0;
 		root_write(root, child);
-		node_free_rcu(node);	/* slot 0 stays, for its readers */
+		radix_node_free(node);	/* slot 0 stays, for its readers */
 		node = child;
 	}
 }
@@ -704,7 +476,7 @@ static void slot_clear(struct radix_tree_root *root,
 		slot_write(node, slot, NULL);
 		/* Only now can no new reader come to it. */
 		if (empty)
-			node_free_rcu(empty);
+			radix_node_free(empty);
 		if (bits_read(node, BITS_PRESENT)) {
 			tree_shrink(root);
 			return;
@@ -714,7 +486,7 @@ static void slot_clear(struct radix_tree_root *root,
 		node = node->parent;
 	} while (node);
 	root_write(root, NULL);
-	node_free_rcu(empty);
+	radix_node_free(empty);
 }
 
 void *radix_tree_delete(struct radix_tree_root *root, uint64_t index)

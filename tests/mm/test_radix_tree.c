@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tests/mm/test_radix_tree.c - mm/radix-tree.c by itself
+ * tests/mm/test_radix_tree.c - mm/radix-tree.c, radix-node.c by themselves
  *
  *   keys[]     the indices a run may use, sorted; each has its own item
  *   present[]  the model: which of them are in the tree
