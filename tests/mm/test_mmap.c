@@ -196,73 +196,74 @@ struct remap_case {
 	unsigned long new_at;
 };
 
+static const struct remap_case remaps[] = {
+	/* shorter */
+	{ "rrrr",    0, 4, 2, 0, false, 0, 0, "rr", 0 },
+	{ "rrrr",    0, 3, 1, 0, false, 0, 0, "r..r", 0 },
+	{ "rrrrww",  1, 3, 2, 0, true, 0, 0, "rrr.ww", 1 },
+	{ "rrrr",    1, 2, 2, 0, false, 0, 0, "rrrr", 1 },
+	/* longer, where it is */
+	{ "rr",      0, 2, 4, 0, false, 0, 0, "rrrr", 0 },
+	{ "rr",      1, 1, 3, 0, true, 0, 0, "rrrr", 1 },
+	{ "rr..ww",  0, 2, 4, 0, false, 0, 0, "rrrr|ww", 0 },
+	{ "rr..rr",  0, 2, 4, 0, false, 0, 0, "rrrrrr", 0 },
+	{ "RR",      0, 2, 3, 0, false, 0, 0, "RRR", 0 },
+	/* longer, and no room */
+	{ "rr.ww",   0, 2, 4, 0, false, 0, -ENOMEM, NULL, 0 },
+	{ "rr.ww",   0, 2, 4, 0, true, 0, 0, "...ww|rrrr", 5 },
+	{ "rrrr",    0, 2, 3, 0, false, 0, -ENOMEM, NULL, 0 },
+	{ "rrrr",    0, 2, 3, 0, true, 0, 0, "..rr|rrr", 4 },
+	{ "rrrr",    1, 2, 3, 0, true, 0, 0, "r..r|rrr", 4 },
+	/* where it is told to */
+	{ "rr",      0, 2, 2, MAP_HERE, true, 4, 0, "....rr", 4 },
+	{ "rr",      0, 2, 1, MAP_HERE, true, 4, 0, "....r", 4 },
+	{ "rr",      0, 2, 3, MAP_HERE, true, 4, 0, "....rrr", 4 },
+	{ "rr.wwww", 0, 2, 2, MAP_HERE, true, 4, 0, "...w|rr|w", 4 },
+	{ "rrwwww",  0, 2, 2, MAP_HERE, true, 2, 0, "..rr|ww", 2 },
+	{ "rrrr",    0, 2, 2, MAP_HERE, true, 2, 0, "..rr", 2 },
+	{ "rrrrrr",  1, 1, 1, MAP_HERE, true, 4, 0, "r.rr|r|r", 4 },
+	{ "rrrrrr",  4, 2, 2, MAP_HERE, true, 1, 0, "r|rr|r", 1 },
+	{ "..rr",    2, 2, 2, MAP_HERE, true, 0, 0, "rr", 0 },
+	/* refused */
+	{ "rrrr",    0, 2, 2, MAP_HERE, true, 1, -EINVAL, NULL, 0 },
+	{ "rrrr",    2, 2, 4, MAP_HERE, true, 0, -EINVAL, NULL, 0 },
+	{ "rr",      0, 0, 2, 0, true, 0, -EINVAL, NULL, 0 },
+	{ "rr",      0, 2, 0, 0, true, 0, -EINVAL, NULL, 0 },
+	{ "rr",      0, 3, 4, 0, true, 0, -EFAULT, NULL, 0 },
+	{ "rr|ww",   0, 4, 5, 0, true, 0, -EFAULT, NULL, 0 },
+	{ ".rr",     0, 2, 3, 0, true, 0, -EFAULT, NULL, 0 },
+	{ "",        0, 2, 3, 0, true, 0, -EFAULT, NULL, 0 },
+	{ "rr",      0, 2, 99, 0, true, 0, -ENOMEM, NULL, 0 },
+	{ "rr",      0, 2, 99, 0, false, 0, -ENOMEM, NULL, 0 },
+};
+
+static void do_remap(const struct remap_case *c)
+{
+	struct vm_area_struct *vma;
+	unsigned long addr = 1;
+
+	up();
+	build(c->before);
+	CU_ASSERT_EQUAL(do_mremap(mm, page_addr(c->at), c->old_nr * PAGE_SIZE,
+				  c->new_nr * PAGE_SIZE, c->map_flags,
+				  c->may_move, page_addr(c->to), &addr),
+			c->err);
+	CU_ASSERT(space_is(c->after ? c->after : c->before));
+	CU_ASSERT_EQUAL(addr, c->err ? 1 : page_addr(c->new_at));
+	if (!c->err) {
+		down_read(&mm->mmap_lock);
+		vma = find_vma(mm, addr);
+		CU_ASSERT_EQUAL(linear_page_index(vma, addr), c->at);
+		up_read(&mm->mmap_lock);
+	}
+	CU_ASSERT(files_agree());
+	down();
+}
+
 static void remap_to_every_place(void)
 {
-	static const struct remap_case remaps[] = {
-		/* shorter */
-		{ "rrrr",    0, 4, 2, 0, false, 0, 0, "rr", 0 },
-		{ "rrrr",    0, 3, 1, 0, false, 0, 0, "r..r", 0 },
-		{ "rrrrww",  1, 3, 2, 0, true, 0, 0, "rrr.ww", 1 },
-		{ "rrrr",    1, 2, 2, 0, false, 0, 0, "rrrr", 1 },
-		/* longer, where it is */
-		{ "rr",      0, 2, 4, 0, false, 0, 0, "rrrr", 0 },
-		{ "rr",      1, 1, 3, 0, true, 0, 0, "rrrr", 1 },
-		{ "rr..ww",  0, 2, 4, 0, false, 0, 0, "rrrr|ww", 0 },
-		{ "rr..rr",  0, 2, 4, 0, false, 0, 0, "rrrrrr", 0 },
-		{ "RR",      0, 2, 3, 0, false, 0, 0, "RRR", 0 },
-		/* longer, and no room */
-		{ "rr.ww",   0, 2, 4, 0, false, 0, -ENOMEM, NULL, 0 },
-		{ "rr.ww",   0, 2, 4, 0, true, 0, 0, "...ww|rrrr", 5 },
-		{ "rrrr",    0, 2, 3, 0, false, 0, -ENOMEM, NULL, 0 },
-		{ "rrrr",    0, 2, 3, 0, true, 0, 0, "..rr|rrr", 4 },
-		{ "rrrr",    1, 2, 3, 0, true, 0, 0, "r..r|rrr", 4 },
-		/* where it is told to */
-		{ "rr",      0, 2, 2, MAP_HERE, true, 4, 0, "....rr", 4 },
-		{ "rr",      0, 2, 1, MAP_HERE, true, 4, 0, "....r", 4 },
-		{ "rr",      0, 2, 3, MAP_HERE, true, 4, 0, "....rrr", 4 },
-		{ "rr.wwww", 0, 2, 2, MAP_HERE, true, 4, 0, "...w|rr|w", 4 },
-		{ "rrwwww",  0, 2, 2, MAP_HERE, true, 2, 0, "..rr|ww", 2 },
-		{ "rrrr",    0, 2, 2, MAP_HERE, true, 2, 0, "..rr", 2 },
-		{ "rrrrrr",  1, 1, 1, MAP_HERE, true, 4, 0, "r.rr|r|r", 4 },
-		{ "rrrrrr",  4, 2, 2, MAP_HERE, true, 1, 0, "r|rr|r", 1 },
-		{ "..rr",    2, 2, 2, MAP_HERE, true, 0, 0, "rr", 0 },
-		/* refused */
-		{ "rrrr",    0, 2, 2, MAP_HERE, true, 1, -EINVAL, NULL, 0 },
-		{ "rrrr",    2, 2, 4, MAP_HERE, true, 0, -EINVAL, NULL, 0 },
-		{ "rr",      0, 0, 2, 0, true, 0, -EINVAL, NULL, 0 },
-		{ "rr",      0, 2, 0, 0, true, 0, -EINVAL, NULL, 0 },
-		{ "rr",      0, 3, 4, 0, true, 0, -EFAULT, NULL, 0 },
-		{ "rr|ww",   0, 4, 5, 0, true, 0, -EFAULT, NULL, 0 },
-		{ ".rr",     0, 2, 3, 0, true, 0, -EFAULT, NULL, 0 },
-		{ "",        0, 2, 3, 0, true, 0, -EFAULT, NULL, 0 },
-		{ "rr",      0, 2, 99, 0, true, 0, -ENOMEM, NULL, 0 },
-		{ "rr",      0, 2, 99, 0, false, 0, -ENOMEM, NULL, 0 },
-	};
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(remaps); i++) {
-		const struct remap_case *c = &remaps[i];
-		unsigned long addr = 1;
-
-		up();
-		build(c->before);
-		CU_ASSERT_EQUAL(do_mremap(mm, page_addr(c->at),
-					  c->old_nr * PAGE_SIZE,
-					  c->new_nr * PAGE_SIZE, c->map_flags,
-					  c->may_move, page_addr(c->to), &addr),
-				c->err);
-		CU_ASSERT(space_is(c->after ? c->after : c->before));
-		CU_ASSERT_EQUAL(addr, c->err ? 1 : page_addr(c->new_at));
-		if (!c->err) {
-			struct vm_area_struct *vma;
-
-			down_read(&mm->mmap_lock);
-			vma = find_vma(mm, addr);
-			CU_ASSERT_EQUAL(linear_page_index(vma, addr), c->at);
-			up_read(&mm->mmap_lock);
-		}
-		CU_ASSERT(files_agree());
-		down();
-	}
+	for (unsigned int i = 0; i < ARRAY_SIZE(remaps); i++)
+		do_remap(&remaps[i]);
 }
 
 static void events_move_whatever_is_there(void)
