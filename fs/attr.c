@@ -220,15 +220,6 @@ void inode_touch_mtime(struct inode *inode)
 		mark_mapping_dirty_meta(&inode->i_data);	/* I2 */
 }
 
-void inode_touch_ctime(struct inode *inode)
-{
-	struct timespec now = now_coarse();
-
-	mutex_lock(&inode->i_lock);
-	inode->i_ctime = now;
-	mutex_unlock(&inode->i_lock);
-}
-
 /* ---- times of what clients store ---- */
 
 /* Context: i_lock. Has the last touch, in this tick, done all there is to do? */

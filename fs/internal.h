@@ -305,8 +305,6 @@ void inode_refresh(struct inode *inode, const struct stat *st);
 void inode_mark_stale(struct inode *inode);
 /* The contents have changed now. */
 void inode_touch_mtime(struct inode *inode);
-/* Only ctime: names or modes have changed. */
-void inode_touch_ctime(struct inode *inode);
 /* A client is about to store to a page, and will not say so again. */
 void inode_touch_mapped(struct inode *inode);
 /* Pages that clients may have dirtied go to the store: mtime stays ours. */

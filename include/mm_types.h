@@ -20,7 +20,6 @@
 
 #define SZ_1K		1024UL
 #define SZ_1M		(1024UL * 1024)
-#define SZ_1G		(1024UL * 1024 * 1024)
 
 typedef uint32_t pfn_t;			/* a frame's number in the arena */
 #define PFN_NONE	((pfn_t)-1)	/* 16 TiB of arena are enough */

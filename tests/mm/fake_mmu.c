@@ -42,7 +42,6 @@ struct list_head mapped_files = LIST_HEAD_INIT(mapped_files);
 
 static atomic_uint nr_violations;
 static const char *_Atomic first_violation;
-static __thread vm_fault_t last_fault;
 
 struct fake_waiter {
 	struct list_head link;
@@ -64,11 +63,6 @@ unsigned int fake_mmu_violations(void)
 		printf("# fake mmu: %s (first of %u)\n",
 		       atomic_load(&first_violation), nr);
 	return nr;
-}
-
-vm_fault_t fake_last_fault(void)
-{
-	return last_fault;
 }
 
 /* ---- the memfd ---- */
@@ -550,7 +544,6 @@ static vm_fault_t send_message(struct fake_client *c, unsigned long addr,
 	list_del(&w.link);
 	if (!(ret & VM_FAULT_ERROR) && !w.woken)
 		fake_mmu_violation("a thread was left waiting");	/* H3 */
-	last_fault |= ret;
 	return ret;
 }
 
@@ -571,7 +564,6 @@ static enum fake_result hw_access(struct fake_client *c, unsigned long addr,
 	unsigned int flags = op == OP_LOAD ? 0 : FAULT_FLAG_WRITE;
 	enum fake_result res = FAKE_OK;
 
-	last_fault = 0;
 	for (int i = 0; i < MAX_MESSAGES && res == FAKE_OK; i++) {
 		switch (hw_try(p, flags)) {
 		case HW_DONE:

@@ -199,8 +199,6 @@ vm_fault_t fake_message(struct fake_client *c, unsigned long addr,
 			unsigned int flags);
 /* Would the access need no message? */
 bool fake_can(struct fake_client *c, unsigned long addr, bool write);
-/* What the last fault of this thread returned; 0 if its access had none. */
-vm_fault_t fake_last_fault(void);
 
 /* ---- injected failures of the memfd ---- */
 
