@@ -228,8 +228,6 @@ void inode_forget(uint64_t nodeid, unsigned long n);
 
 /* Bytes of files with a name that are in no backing file: at fs_exit(). */
 unsigned long inode_dirty_bytes(void);
-/* Dirty pages, pages under writeback or times to store. */
-bool inode_is_dirty(struct inode *inode);
 
 /* Inodes in the table; of them, unused ones on the LRU. */
 unsigned long nr_inodes(void);
@@ -260,6 +258,11 @@ bool inode_nth_alias(struct inode *inode, unsigned int nth,
 /* Some name of @inode, for a notification: its parent's nodeid and the name.
  * Return: length, or -ENOENT. @name has room for NAME_MAX + 1. */
 int inode_any_alias(struct inode *inode, uint64_t *parent_nodeid, char *name);
+
+/* ---- evict.c ---- */
+
+/* Dirty pages, pages under writeback or times to store. */
+bool inode_is_dirty(struct inode *inode);
 /*
  * Up to @max inodes that only the kernel holds: i_nlookup, but no user inside
  * the daemon; not directories (one may be somebody's working directory, which
@@ -435,11 +438,14 @@ int fs_symlink(struct inode *dir, const char *name, const struct fs_cred *cred,
 int fs_link(struct inode *inode, struct inode *dir, const char *name);
 int fs_unlink(struct inode *dir, const char *name);
 int fs_rmdir(struct inode *dir, const char *name);
+/* Terminated; length or -errno. */
+int fs_readlink(struct inode *inode, char *buf, size_t size);
+
+/* ---- rename.c: names are checked as above ---- */
+
 /* @flags: 0, RENAME_NOREPLACE, RENAME_EXCHANGE. */
 int fs_rename(struct inode *dir, const char *name, struct inode *newdir,
 	      const char *newname, unsigned int flags);
-/* Terminated; length or -errno. */
-int fs_readlink(struct inode *inode, char *buf, size_t size);
 
 /* ---- dir.c ---- */
 

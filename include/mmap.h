@@ -296,7 +296,7 @@ static inline void get_vm_file(struct vm_file *file)
 }
 void put_vm_file(struct vm_file *file);
 
-/* ---- mm/mmap.c: lookups. Context: mmap_lock, either way ---- */
+/* ---- mm/vma.c: lookups. Context: mmap_lock, either way ---- */
 
 /* The first VMA that ends after @addr: it may begin after it, too. */
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
@@ -308,7 +308,7 @@ struct vm_area_struct *find_vma_intersection(struct mm_struct *mm,
 					     unsigned long start,
 					     unsigned long end);
 
-/* ---- mm/mmap.c: changes. Each takes mmap_lock for writing itself ---- */
+/* ---- the system calls, mm/mmap.c, mm/mprotect.c, ...: take mmap_lock ---- */
 
 #define MAP_HERE	0x1u	/* exactly at @addr: MAP_FIXED_NOREPLACE */
 
@@ -397,9 +397,8 @@ int do_mincore(struct mm_struct *mm, unsigned long addr, size_t len,
 
 /**
  * do_msync - write a range's files back
- * @sync: call ->... see the callback: fs/ brings the file to its device
- * For each VMA in the range that is VM_SHARED, in order, without mmap_lock:
- * @fn(file, pos, len).
+ * @fn: brings bytes of a file to its device; called for each VMA in the range
+ *      that is VM_SHARED, in order, without mmap_lock
  * Return: what the first failing @fn said; -ENOMEM (a hole, at the end).
  */
 int do_msync(struct mm_struct *mm, unsigned long addr, size_t len,

@@ -6,7 +6,7 @@
  *
  * A disk has a mode, counters, faults to inject and a gate that holds back its
  * workers. It counts what mm/ must never do as violations; fake_disk_exit()
- * returns their number and fake_disk_what() says what the first one was.
+ * returns their number, and prints what the first one was.
  */
 #ifndef PAGEFS_TESTS_FAKE_DISK_H
 #define PAGEFS_TESTS_FAKE_DISK_H
