@@ -36,8 +36,8 @@ struct map_reply call(struct proc *pr, const struct map_cmd *c)
 	return r;
 }
 
-void must_be(
-	     int64_t is, int64_t must, int inode, size_t pos, size_t len, const char *what)
+void must_be(int64_t is, int64_t must, int inode, size_t pos, size_t len,
+	     const char *what)
 {
 	if (is != must)
 		die(inode, pos, len, "%s: %" PRId64 "%s%s, must be %" PRId64, what,
@@ -147,8 +147,8 @@ static uint32_t some_slot_page(const struct slot *s)
 }
 
 /* Pages [*@firstp, + *@nrp) of a slot that are mapped; at most @max. */
-struct slot *some_pages(
-			struct proc *pr, uint32_t max, uint32_t *firstp, uint32_t *nrp)
+struct slot *some_pages(struct proc *pr, uint32_t max, uint32_t *firstp,
+			uint32_t *nrp)
 {
 	struct slot *s = some_slot(pr);
 	uint32_t first, nr;

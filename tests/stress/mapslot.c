@@ -91,8 +91,8 @@ size_t up_to_eof(const struct slot *s, size_t off, size_t len)
 	return len;
 }
 
-void slot_set(
-	      struct slot *s, uint32_t first, uint32_t nr, int inode, uint64_t pgoff, int prot, int rights)
+void slot_set(struct slot *s, uint32_t first, uint32_t nr, int inode,
+	      uint64_t pgoff, int prot, int rights)
 {
 	for (uint32_t i = 0; i < nr; i++)
 		s->pages[first + i] = (struct slot_page){
@@ -113,8 +113,8 @@ void slot_cut(struct slot *s, uint32_t first, uint32_t nr)
 	s->addr = NULL;
 }
 
-struct map_cmd on_pages(
-			const struct slot *s, uint32_t op, uint32_t first, uint32_t nr)
+struct map_cmd on_pages(const struct slot *s, uint32_t op, uint32_t first,
+			uint32_t nr)
 {
 	return (struct map_cmd){
 		.op = op, .addr = (uint64_t)(uintptr_t)s->addr +

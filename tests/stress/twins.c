@@ -102,20 +102,25 @@ static void agree(const char *op, long a, int erra, long b, int errb)
 	agree(op, __r[0], __e[0], __r[1], __e[1]);			\
 	__r[0]; })
 
-static const char *path(int i, int f)
-{
-	static char p[2][4096];
+static char paths[2][2][4096];
 
-	snprintf(p[i], sizeof(p[i]), "%s/twin.%d", dirs[i], f);
-	return p[i];
+static const char *path_in(int slot, int i, int f)
+{
+	char *p = paths[slot][i];
+
+	snprintf(p, sizeof(paths[slot][i]), "%s/twin.%d", dirs[i], f);
+	return p;
 }
 
+static const char *path(int i, int f)
+{
+	return path_in(0, i, f);
+}
+
+/* The second name of an operation that has two. */
 static const char *path2(int i, int f)
 {
-	static char p[2][4096];
-
-	snprintf(p[i], sizeof(p[i]), "%s/twin.%d", dirs[i], f);
-	return p[i];
+	return path_in(1, i, f);
 }
 
 /* Lengths and offsets that like page boundaries. */
