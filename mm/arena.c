@@ -27,9 +27,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "asan.h"
 #include "internal.h"
 #ifdef PAGEFS_ASAN
-#include <sanitizer/asan_interface.h>
 #include <sanitizer/lsan_interface.h>
 #endif
 

@@ -16,16 +16,10 @@
  */
 #include <string.h>
 
+#include "asan.h"
 #include "internal.h"
 
 #if defined(PAGEFS_DEBUG) || defined(PAGEFS_ASAN)
-
-#ifdef PAGEFS_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(addr, size)	((void)(addr), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(addr, size)	((void)(addr), (void)(size))
-#endif
 
 #ifdef PAGEFS_DEBUG
 #define FRAME_POISON	0xaa

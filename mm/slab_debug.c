@@ -21,16 +21,10 @@
  */
 #include <string.h>
 
+#include "asan.h"
 #include "slab_def.h"
 
 #if defined(PAGEFS_DEBUG) || defined(PAGEFS_ASAN)
-
-#ifdef PAGEFS_ASAN
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(addr, size)	((void)(addr), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(addr, size)	((void)(addr), (void)(size))
-#endif
 
 #define __no_asan	__attribute__((no_sanitize("address"), noinline))
 
