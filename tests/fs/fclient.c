@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fclient.h"
@@ -183,4 +184,15 @@ bool fclient_may_write(struct fclient *c, loff_t pos)
 	may = c->may_write[pos >> PAGE_SHIFT] && page_is_there(c, pos);
 	pthread_mutex_unlock(&c->lock);
 	return may;
+}
+
+void wait_for_tick(void)
+{
+	struct timespec then, now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &then);
+	do {
+		usleep(1000);
+		clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	} while (timespec_equal(&then, &now));
 }

@@ -48,4 +48,8 @@ bool fclient_has(struct fclient *c, loff_t pos, const void *want, size_t len);
 /* Would a store of it come without a fault? */
 bool fclient_may_write(struct fclient *c, loff_t pos);
 
+/* Until the clock that times of stores are taken from has moved on: 10 ms at
+ * most. */
+void wait_for_tick(void);
+
 #endif /* PAGEFS_TESTS_FCLIENT_H */

@@ -425,18 +425,6 @@ static struct timespec mtime(void)
 	return st.st_mtim;
 }
 
-/* The coarse clock has moved on: a tick is at most 10 ms. */
-static void wait_for_tick(void)
-{
-	struct timespec then, now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &then);
-	do {
-		usleep(1000);
-		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	} while (timespec_equal(&then, &now));
-}
-
 static void stores_are_seen_in_mtime(void)
 {
 	struct timespec old, first, second, backing;

@@ -592,17 +592,6 @@ static struct timespec shown_mtime(void)
 	return st.st_mtim;
 }
 
-static void wait_for_tick(void)
-{
-	struct timespec then, now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &then);
-	do {
-		usleep(1000);
-		clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	} while (timespec_equal(&then, &now));
-}
-
 static void stat_shows_stores(void)
 {
 	struct timespec t1, t2, t3;
