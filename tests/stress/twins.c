@@ -161,7 +161,7 @@ static void op_open(int f)
 		O_RDWR | O_CREAT | O_DSYNC,
 	};
 	int fl = flags[below(ARRAY_SIZE(flags))];
-	long r = 0;
+	int err[2];
 
 	note("open or close twin.%d flags %#o", f, fl);
 	if (fds[0][f] >= 0) {
@@ -170,13 +170,11 @@ static void op_open(int f)
 		return;
 	}
 	for (int i = 0; i < 2; i++) {
-		int fd = open(path(i, f), fl, 0644);
-
-		fds[i][f] = fd;
-		r += fd < 0 ? errno : 0;
+		fds[i][f] = open(path(i, f), fl, 0644);
+		err[i] = errno;
 	}
-	if ((fds[0][f] < 0) != (fds[1][f] < 0))
-		die("open %#o: %d here, %d there", fl, fds[0][f], fds[1][f]);
+	agree("open", fds[0][f] < 0 ? -1 : 0, err[0],
+	      fds[1][f] < 0 ? -1 : 0, err[1]);
 }
 
 static void op_write(int f)
