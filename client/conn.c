@@ -384,6 +384,8 @@ PAGEFS_API int pagefs_connect(int fd, struct pagefs **pp)
 {
 	int state, err;
 
+	/* Done long since; a static program has fork.c only if it is named. */
+	fork_init();
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&conns_lock);
 	err = __pagefs_connect(fd, pp);

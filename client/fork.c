@@ -237,7 +237,14 @@ static void after_in_child(void)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
-static __attribute__((constructor)) void fork_init(void)
+static void register_handlers(void)
 {
 	pthread_atfork(before_fork, after_in_parent, after_in_child);
+}
+
+__attribute__((constructor)) void fork_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_handlers);
 }

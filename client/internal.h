@@ -375,4 +375,9 @@ int unmap_others(struct pagefs *p, uintptr_t start, uintptr_t end);
 int range_check(const void *addr, size_t len, uintptr_t *startp,
 		uintptr_t *endp);
 
+/* ---- fork.c ---- */
+
+/* Registers its handlers, once. */
+void fork_init(void);
+
 #endif /* PAGEFS_CLIENT_INTERNAL_H */

@@ -342,23 +342,27 @@ static void fault_thread_signals(void)
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
+/* Reads of ours are under way: read-ahead's too, for which no fault is kept. */
+static bool has_io(void)
+{
+	return nr_kept || current_plug;
+}
+
 /* It has a slot: the next messages. */
 static void wait_and_serve(void)
 {
-	const bool keeps = nr_kept;
+	const bool had_io = has_io();
 	struct epoll_event ev;
 	bool came;
 
-	came = epoll_wait(faultd.epfd, &ev, 1, keeps ? 0 : -1) == 1;
+	came = epoll_wait(faultd.epfd, &ev, 1, had_io ? 0 : -1) == 1;
 	if (came)
 		serve_event(&ev);
-	if (!nr_kept)
-		return;
 	if (nr_kept == MAX_KEPT) {	/* somebody else listens meanwhile */
 		thread_will_block();
 		fs_poll_io(-1, true);
-	} else {
-		fs_poll_io(faultd.epfd, keeps && !came && current_plug);
+	} else if (has_io()) {
+		fs_poll_io(faultd.epfd, had_io && !came && current_plug);
 	}
 	serve_kept();
 }
@@ -366,10 +370,10 @@ static void wait_and_serve(void)
 static void serve_until_stopped(void)
 {
 	for (;;) {
-		if (nr_kept && !slot_try_enter()) {
+		if (has_io() && !slot_try_enter()) {
 			fs_poll_io(-1, true);
 			serve_kept();
-		} else if (nr_kept || slot_enter()) {
+		} else if (has_io() || slot_enter()) {
 			wait_and_serve();
 		} else {
 			break;

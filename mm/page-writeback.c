@@ -98,6 +98,7 @@ static void mapping_set_error(struct address_space *mapping, int err)
 struct wb_run {
 	struct address_space *mapping;
 	struct writeback_control *wbc;
+	unsigned int tries;	/* used of SNAPSHOT_TRIES, by the whole pass */
 	unsigned int nr;
 	struct page *pages[MAX_RUN_PAGES];
 };
@@ -153,7 +154,10 @@ static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 	mapping->a_ops->writepages(mapping, run->pages, nr, run->wbc);
 }
 
-/* Each with a round of reclaim, which waits for I/O if there is any. */
+/*
+ * Each with a round of reclaim, which waits for I/O if there is any. When they
+ * are used up a page gets one, or a pass over many would take hours.
+ */
 #define SNAPSHOT_TRIES	64u
 
 /*
@@ -165,7 +169,7 @@ static void write_when_memory(struct wb_run *run, struct page *page)
 {
 	bool unstoppable;
 
-	for (unsigned int tries = 0; tries < SNAPSHOT_TRIES; tries++) {
+	do {
 		blk_flush_plug();
 		try_to_free_pages(GFP_USER, 0, ZONE_MOVABLE);
 		lock_page(page);
@@ -180,7 +184,7 @@ static void write_when_memory(struct wb_run *run, struct page *page)
 			return;
 		}
 		unlock_page(page);
-	}
+	} while (++run->tries < SNAPSHOT_TRIES);
 	mapping_set_error(run->mapping, -ENOMEM);
 	put_page(page);
 	return;

@@ -67,13 +67,20 @@ for ((round = 0; round < TWINS_ROUNDS; round++)); do
 	done
 done
 
-last=()
-start_serving --memory="$COUNT_MEMORY"
+# count MEMORY OPTION...
+count() {
+	last=()
+	start_serving --memory="$1"
+	shift
+	check "mapcount --seed=$SEED $*" \
+		timeout $((COUNT_SECONDS * 2 + 900)) "$MAPCOUNT" "$@" \
+		--seed=$SEED --seconds="$COUNT_SECONDS" \
+		--backing="$BACK/count" "$MNT/count"
+	sed 's/^/  /' "$T/out"
+	ours
+	stop
+}
+
 # shellcheck disable=SC2086
-check "mapcount --seed=$SEED $COUNT_OPTIONS" \
-	timeout $((COUNT_SECONDS * 2 + 900)) "$MAPCOUNT" $COUNT_OPTIONS \
-	--seed=$SEED --seconds="$COUNT_SECONDS" \
-	--backing="$BACK/count" "$MNT/count"
-sed 's/^/  /' "$T/out"
-ours
-stop
+count "$COUNT_MEMORY" $COUNT_OPTIONS
+count 64M --size=96 --procs=200 --threads=1

@@ -78,6 +78,8 @@ if [ $? = 2 ]; then
 		timeout 300 bash -c "ulimit -v 4000000 && exec '$CLIENT/test_map'"
 fi
 run "children have what their parent has" timeout 300 "$CLIENT/test_fork"
+run "so have those of a program with libpagefs.a in it" \
+	timeout 300 "$CLIENT/test_fork_static"
 
 for n in 1 3 5; do
 	check "the library's example counts to $n" \
