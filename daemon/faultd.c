@@ -179,7 +179,7 @@ static void serve_kept(void)
 		/* before it is served: that may come back here */
 		kept_faults[i] = kept_faults[--nr_kept];
 		/* and with no reference: the page's frame is to be freed */
-		put_page(kept.page);
+		put_wait_page(kept.page);
 		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED);
 		client_put(kept.client);
 	}

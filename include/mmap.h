@@ -245,10 +245,11 @@ vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
  *         being read: nobody has been woken, and what is returned means nothing
  *
  * The read is most likely this thread's own: its current_plug ends it. When the
- * page is unlocked, handle_mm_fault() with FAULT_FLAG_TRIED.
+ * page is unlocked, put_wait_page(), and handle_mm_fault() with FAULT_FLAG_TRIED.
  */
 vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
 				  struct page **waitp);
+void put_wait_page(struct page *page);
 
 /* vm_ops->fault of a file: page cache, read-ahead, I/O. mm/memory.c. */
 vm_fault_t filemap_fault(struct vm_fault *vmf);

@@ -443,6 +443,54 @@ void window_mlock_range(struct address_space *mapping, pgoff_t first,
 	}
 }
 
+/* ---- frames left with pages ---- */
+
+static unsigned int find_snapshots(struct page **pages, unsigned int max)
+{
+	struct lruvec *lruvec = &NODE_DATA(0)->lruvec;
+	struct page *page;
+	unsigned int nr = 0;
+
+	mutex_lock(&lruvec->lock);
+	list_for_each_entry(page, &lruvec->lists[LRU_WINDOW], lru) {
+		if (nr == max)
+			break;
+		if (READ_ONCE(page->pfn) != PFN_NONE &&
+		    !page_test(page, PG_writeback) && get_page_unless_zero(page))
+			pages[nr++] = page;
+	}
+	mutex_unlock(&lruvec->lock);
+	return nr;
+}
+
+bool window_drop_snapshot(struct page *page)
+{
+	bool dropped = false;
+
+	if (!PageWindow(page) || READ_ONCE(page->pfn) == PFN_NONE ||
+	    !trylock_page(page))
+		return false;
+	if (PageWindow(page) && !page_test(page, PG_writeback)) {
+		page_drop_snapshot(page, 2);
+		dropped = page->pfn == PFN_NONE;
+	}
+	unlock_page(page);
+	return dropped;
+}
+
+unsigned long window_drop_snapshots(void)
+{
+	struct page *pages[WINDOW_BATCH];
+	unsigned int nr = find_snapshots(pages, WINDOW_BATCH);
+	unsigned long dropped = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		dropped += window_drop_snapshot(pages[i]);
+		put_page(pages[i]);
+	}
+	return dropped;
+}
+
 /* ---- keeping room ---- */
 
 static unsigned long window_gap(void)

@@ -603,6 +603,12 @@ vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
 	return ret;
 }
 
+void put_wait_page(struct page *page)
+{
+	window_drop_snapshot(page);	/* another fault may have promoted it */
+	put_page(page);
+}
+
 /* ---- map-ahead ---- */
 
 /* Pages from *@indexp on that are in the window without a gap. */

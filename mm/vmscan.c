@@ -404,6 +404,8 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 		kmem_cache_shrink_all();
 	if (sc.nr_dirty)
 		wakeup_flusher_threads(WB_REASON_RECLAIM);
+	if (!sc.nr_reclaimed)
+		sc.nr_reclaimed = window_drop_snapshots();
 	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY) &&
 	    (sc.nr_dirty || sc.nr_writeback || sc.nr_busy))
 		wait_for_progress(seq);

@@ -100,6 +100,16 @@ void around_was_short(const struct vm_fault *vmf, unsigned int wanted,
 
 /* ---- demote.c ---- */
 
+/*
+ * A page that came into the window while others had it keeps its frame, for they
+ * may be reading that. When they are done nobody knows: so whoever puts a page it
+ * had for long, and reclaim when there is nothing else, look again.
+ * Context: any locks, page locks too; the first: a reference. Return: is it
+ * free now; how many are, at most WINDOW_BATCH.
+ */
+bool window_drop_snapshot(struct page *page);
+unsigned long window_drop_snapshots(void);
+
 /* More pages in windows than kswapd wants to leave there. */
 bool windows_over(void);
 /* By kswapd: until there is room again. */

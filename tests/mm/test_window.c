@@ -14,6 +14,7 @@
 #include "pair.h"
 #include "swap.h"
 #include "vmstat.h"
+#include "window_i.h"
 #include "writeback.h"
 
 #define MEMORY		(32UL << 20)
@@ -538,6 +539,30 @@ static void readers_get_what_was_punched(void)
 	down();
 }
 
+/* Who has a page while it is promoted may be reading its frame. */
+static void frames_left_behind_are_found(void)
+{
+	struct page *page, *other_page;
+
+	up(8);
+	CU_ASSERT_EQUAL(mount_word(2 * PAGE_SIZE), fake_word(2 * PAGE_SIZE));
+	CU_ASSERT_EQUAL(mount_word(3 * PAGE_SIZE), fake_word(3 * PAGE_SIZE));
+	page = find_get_page(&m->file->mapping, 2);
+	other_page = find_get_page(&m->file->mapping, 3);
+	CU_ASSERT(stores(c, page_addr(2), 1));
+	CU_ASSERT(stores(c, page_addr(3), 1));
+	CU_ASSERT(PageWindow(page) && page->pfn != PFN_NONE);
+	CU_ASSERT_EQUAL(window_drop_snapshots(), 0);
+	put_page(other_page);
+	CU_ASSERT_EQUAL(window_drop_snapshots(), 1);
+	CU_ASSERT(other_page->pfn == PFN_NONE && page->pfn != PFN_NONE);
+	put_wait_page(page);
+	CU_ASSERT(page->pfn == PFN_NONE);
+	CU_ASSERT(loads(other, other_addr(2), 1));
+	CU_ASSERT(loads(other, other_addr(3), 1));
+	down();
+}
+
 /* A reader's bytes stay where it was told while the page moves. */
 static void held_bytes_outlive_moves(void)
 {
@@ -877,6 +902,8 @@ static const struct test_case cases[] = {
 	{ "readers are armed when they become writers",
 	  readers_become_writers },
 	{ "readers get what was punched", readers_get_what_was_punched },
+	{ "frames that stay with pages are found again",
+	  frames_left_behind_are_found },
 	{ "bytes that are held stay put", held_bytes_outlive_moves },
 	{ "truncate takes pages from their clients", truncate_takes_pages_away },
 	{ "truncate and punch leave clients armed", truncate_leaves_clients_armed },
