@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * window.h - where the pages are that clients can touch: mm/window.c,
- *            mm/balloon.c, mm/rmap.c
+ *            mm/window_io.c, mm/balloon.c, mm/rmap.c, mm/demote.c
  *
  *        arena frame  --promote: fill, PG_window-->  window (a memfd whose
  *       (page->pfn)   <--demote: protect, read, ---   offsets are the file's)
@@ -91,7 +91,7 @@ static inline bool mapping_writably_mapped(const struct address_space *mapping)
 	return mapping_nr_writable(mapping);
 }
 
-/* ---- bytes of a page, wherever they are ---- */
+/* ---- mm/window_io.c: bytes of a page, wherever they are ---- */
 
 /*
  * Read, write or zero bytes [@from, @from + @len) of the page.
@@ -133,7 +133,7 @@ bool page_is_mlocked(struct page *page);
 void unmap_mapping_range(struct address_space *mapping, pgoff_t first,
 			 pgoff_t last);
 
-/* ---- reclaim: mm/window.c ---- */
+/* ---- reclaim: mm/balloon.c, mm/demote.c ---- */
 
 /* Pages in windows, and how many there may be. */
 unsigned long nr_window_pages(void);
@@ -160,7 +160,7 @@ void window_deactivate_range(struct address_space *mapping, pgoff_t first,
 void window_mlock_range(struct address_space *mapping, pgoff_t first,
 			pgoff_t last);
 
-/* ---- clients ---- */
+/* ---- clients: mm/window.c ---- */
 
 /*
  * @vma's MMU knows [@start, @end) now: arm what of the file has ever been in

@@ -24,9 +24,6 @@
  *     may be absent: reading a hole through a mapping, or writing part of
  *     one, plants a page of zeros in every client.
  *
- * Whole-page writes to the memfd are atomic against clients' kernels mapping
- * the page (run: no torn page in 32,768 filled under two readers).
- *
  * Locks:  page lock > window->lock > i_mmap_lock (read) > page_table_lock.
  * Source: -
  */
@@ -36,7 +33,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -47,16 +43,6 @@
 #include "swap.h"
 #include "vmstat.h"
 #include "window_i.h"
-
-/* Reads and writes of the memfd go on after a signal. */
-static int retry_io(ssize_t n, size_t len)
-{
-	if (n == (ssize_t)len)
-		return 0;
-	if (n < 0 && errno == EINTR)
-		return 1;
-	return n < 0 ? -errno : -EIO;	/* short: the kernel has no memory */
-}
 
 /* ---- making and unmaking ---- */
 
@@ -352,50 +338,10 @@ int window_arm_vma(struct vm_area_struct *vma, unsigned long start,
 
 /* ---- into the window ---- */
 
-static int fill_window(struct window *w, struct page **pages, unsigned int nr)
-{
-	struct iovec iov[WINDOW_BATCH];
-	unsigned int n = 0;
-	int ret;
-
-	VM_BUG_ON(nr > WINDOW_BATCH);
-	for (unsigned int i = 0; i < nr; i++) {
-		if (i && pages[i]->pfn == pages[i - 1]->pfn + 1)
-			iov[n - 1].iov_len += PAGE_SIZE;
-		else
-			iov[n++] = (struct iovec){ page_address(pages[i]),
-						   PAGE_SIZE };
-	}
-	do
-		ret = retry_io(pwritev(w->fd, iov, (int)n,
-				       (off_t)pages[0]->index << PAGE_SHIFT),
-			       nr * PAGE_SIZE);
-	while (ret > 0);
-	return ret;
-}
-
-/*
- * References beyond the tree's and the caller's are of readers who may have
- * come before PG_window was set, and still read the frame: then it stays with
- * the page, as a snapshot nobody needs, until the page is demoted.
- */
-void page_drop_snapshot(struct page *page, int refs)
-{
-	/*
-	 * All sequentially consistent: PG_window was set before this load, a
-	 * reader's reference taken before its load of the flags (hold_frame()).
-	 * So who is not counted here sees PG_window there.
-	 */
-	if (page->pfn == PFN_NONE || atomic_load(&page->refcount) > refs)
-		return;
-	free_frames(page->pfn, 0);
-	WRITE_ONCE(page->pfn, PFN_NONE);
-}
-
 int promote_pages(struct page **pages, unsigned int nr)
 {
 	struct window *w = page_window(pages[0]);
-	int err = fill_window(w, pages, nr);
+	int err = window_write_frames(pages, nr);
 
 	if (err) {
 		/* Some may have got there; nobody must find them. */
@@ -414,29 +360,6 @@ int promote_pages(struct page **pages, unsigned int nr)
 }
 
 /* ---- out of the window ---- */
-
-int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
-{
-	struct window *w = page_window(pages[0]);
-	struct iovec iov[MAX_RUN_PAGES];
-	unsigned int n = 0;
-	int ret;
-
-	VM_BUG_ON(nr > MAX_RUN_PAGES);
-	for (unsigned int i = 0; i < nr; i++) {
-		if (i && pfns[i] == pfns[i - 1] + 1)
-			iov[n - 1].iov_len += PAGE_SIZE;
-		else
-			iov[n++] = (struct iovec){ pfn_to_virt(pfns[i]),
-						   PAGE_SIZE };
-	}
-	do
-		ret = retry_io(preadv(w->fd, iov, (int)n,
-				      (off_t)pages[0]->index << PAGE_SHIFT),
-			       nr * PAGE_SIZE);
-	while (ret > 0);
-	return ret;
-}
 
 void window_punch(struct address_space *mapping, pgoff_t index, pgoff_t nr)
 {
@@ -460,261 +383,10 @@ void window_forget_page(struct page *page)
 
 void window_restore_page(struct page *page)
 {
-	static const char zeros[PAGE_SIZE];
-	struct window *w = page_window(page);
-	int ret;
-
-	do
-		ret = retry_io(pwrite(w->fd, zeros, PAGE_SIZE,
-				      (off_t)page->index << PAGE_SHIFT),
-			       PAGE_SIZE);
-	while (ret > 0);
+	VM_BUG_ON(!PageWindow(page));
+	page_zero_bytes(page, 0, PAGE_SIZE);
 	set_page_dirty(page);
 	count_vm_event(WINDOW_FOREIGN);
-}
-
-/* ---- bytes, wherever they are ---- */
-
-static off_t page_pos(const struct page *page, size_t from)
-{
-	return ((off_t)page->index << PAGE_SHIFT) + (off_t)from;
-}
-
-int page_read_bytes(struct page *page, size_t from, void *buf, size_t len)
-{
-	int ret;
-
-	if (!PageWindow(page)) {
-		memcpy(buf, (char *)page_address(page) + from, len);
-		return 0;
-	}
-	do
-		ret = retry_io(pread(page_window(page)->fd, buf, len,
-				     page_pos(page, from)), len);
-	while (ret > 0);
-	return ret ? -EIO : 0;
-}
-
-int page_write_bytes(struct page *page, size_t from, const void *buf, size_t len)
-{
-	int ret;
-
-	if (!PageWindow(page)) {
-		memcpy((char *)page_address(page) + from, buf, len);
-		return 0;
-	}
-	do
-		ret = retry_io(pwrite(page_window(page)->fd, buf, len,
-				      page_pos(page, from)), len);
-	while (ret > 0);
-	return ret ? -EIO : 0;
-}
-
-int page_zero_bytes(struct page *page, size_t from, size_t len)
-{
-	static const char zeros[PAGE_SIZE];
-
-	return page_write_bytes(page, from, zeros, len);
-}
-
-/*
- * Times a client is asked not to store to a page that copies are made of.
- * Arbitrary; asking takes time, too, and who does not answer for long is ended.
- */
-#define STOP_TRIES	64u
-
-/*
- * Context: page locked. Into @pfn, the caller's own frame. Return: 0; -EIO;
- * -EAGAIN: a client could store on, and nobody would tell who keeps a copy.
- */
-static int copy_to_frame(struct page *page, bool kcached, pfn_t pfn)
-{
-	if (!page_mapping(page) && page->pfn == PFN_NONE) {
-		/* Truncated while in the window: past i_size, or a hole. */
-		memset(pfn_to_virt(pfn), 0, PAGE_SIZE);
-		return 0;
-	}
-	if (kcached && page_mapping(page)) {
-		if (PageWindow(page) && page_mkclean(&page, 1))
-			return -EAGAIN;
-		page_set(page, PG_kcached);
-	}
-	return page_read_bytes(page, 0, pfn_to_virt(pfn), PAGE_SIZE);
-}
-
-static int hold_copy(struct page *page, bool kcached, pfn_t *pfnp)
-{
-	pfn_t pfn = alloc_frames(GFP_USER, 0);
-	unsigned int tries = 0;
-	int err;
-
-	if (pfn == PFN_NONE)
-		return -ENOMEM;
-	do {
-		lock_page(page);
-		err = copy_to_frame(page, kcached, pfn);
-		unlock_page(page);
-	} while (err == -EAGAIN && ++tries < STOP_TRIES);
-	if (!err)
-		*pfnp = pfn;
-	else
-		free_frames(pfn, 0);
-	return err == -EAGAIN ? -EIO : err;
-}
-
-/* The page's own frame, if it is in the arena. */
-static bool hold_frame(struct page *page, pfn_t *pfnp)
-{
-	*pfnp = READ_ONCE(page->pfn);
-	/* pairs with page_drop_snapshot(): our reference came before this load */
-	return !(atomic_load(&page->flags) & (1u << PG_window)) &&
-		*pfnp != PFN_NONE;
-}
-
-int page_hold_bytes(struct page *page, bool kcached, pfn_t *pfnp)
-{
-	bool held;
-
-	if (!kcached || page_test(page, PG_kcached)) {
-		held = hold_frame(page, pfnp);
-	} else {
-		lock_page(page);
-		held = hold_frame(page, pfnp);
-		if (held)
-			page_set(page, PG_kcached);
-		unlock_page(page);
-	}
-	return held ? 0 : hold_copy(page, kcached, pfnp);
-}
-
-void page_release_bytes(struct page *page, pfn_t pfn)
-{
-	if (pfn != READ_ONCE(page->pfn))
-		free_frames(pfn, 0);
-}
-
-/* ---- for writeback ---- */
-
-/* Frames for the pages that have none. Return: how many, from the first on. */
-static unsigned int snapshot_frames(struct page **pages, unsigned int nr)
-{
-	for (unsigned int i = 0; i < nr; i++) {
-		pfn_t pfn;
-
-		if (pages[i]->pfn != PFN_NONE)
-			continue;
-		pfn = alloc_frames(__GFP_MOVABLE | __GFP_MEMALLOC |
-				   __GFP_KSWAPD, 0);
-		if (pfn == PFN_NONE)
-			return i;
-		WRITE_ONCE(pages[i]->pfn, pfn);	/* hold_frame() may look */
-	}
-	return nr;
-}
-
-/* Context: pages locked, in the window, not under writeback. */
-static unsigned int snapshot_run(struct page **pages, unsigned int nr,
-				 bool *unstoppable)
-{
-	pfn_t pfns[MAX_RUN_PAGES];
-
-	nr = snapshot_frames(pages, nr);
-	if (!nr)
-		return 0;
-	for (unsigned int i = 0; i < nr; i++)
-		pfns[i] = pages[i]->pfn;
-	if (page_mkclean(pages, nr))
-		*unstoppable = true;
-	return window_read_frames(pages, nr, pfns) ? 0 : nr;
-}
-
-unsigned int window_snapshot(struct page **pages, unsigned int nr,
-			     bool *unstoppable)
-{
-	unsigned int i = 0, n, got;
-
-	*unstoppable = false;
-	while (i < nr) {
-		if (!PageWindow(pages[i])) {
-			i++;
-			continue;
-		}
-		for (n = 1; i + n < nr && PageWindow(pages[i + n]); n++)
-			;
-		got = snapshot_run(pages + i, n, unstoppable);
-		i += got;
-		if (got < n)
-			return i;
-	}
-	return nr;
-}
-
-/* ---- memory that is pinned ---- */
-
-#define GRANT_CS	100u	/* a second: how long a transfer may take */
-
-bool granted_lately(const struct page *page)
-{
-	return page->granted_cs &&
-		mm_centisecs() - page->granted_cs < GRANT_CS;
-}
-
-void window_note_recheck(struct page *page)
-{
-	struct window *w = page_window(page);
-
-	if (!granted_lately(page) || !mapping_mapped(page->mapping))
-		return;
-	page_set(page, PG_recheck);
-	atomic_store(&w->recheck, true);
-}
-
-bool window_wants_recheck(struct address_space *mapping)
-{
-	struct window *w = mapping_win(mapping);
-
-	return w && atomic_load(&w->recheck);
-}
-
-/* Context: a reference. Return: false if its second is not over. */
-static bool redirty_page(struct address_space *mapping, struct page *page,
-			 bool all)
-{
-	bool done = true;
-
-	if (!page_test(page, PG_recheck))
-		return true;
-	lock_page(page);
-	if (page_mapping(page) == mapping && page_test(page, PG_recheck)) {
-		done = all || !granted_lately(page);
-		if (done) {
-			page_clear(page, PG_recheck);
-			set_page_dirty(page);
-		}
-	}
-	unlock_page(page);
-	return done;
-}
-
-void window_redirty(struct address_space *mapping, bool all)
-{
-	struct window *w = mapping_win(mapping);
-	struct page *pages[PAGEVEC_SIZE];
-	pgoff_t index = 0;
-	bool done = true;
-	unsigned int nr;
-
-	if (!w || !atomic_exchange(&w->recheck, false))
-		return;
-	while ((nr = find_get_pages_range(mapping, &index, UINT64_MAX,
-					  PAGEVEC_SIZE, pages, ANY_TAG))) {
-		for (unsigned int i = 0; i < nr; i++) {
-			done &= redirty_page(mapping, pages[i], all);
-			put_page(pages[i]);
-		}
-	}
-	if (!done)
-		atomic_store(&w->recheck, true);
 }
 
 /* ---- clients' doings ---- */
@@ -722,7 +394,7 @@ void window_redirty(struct address_space *mapping, bool all)
 /* Is the page's memory there? Context: page locked. */
 static bool window_has_page(struct page *page)
 {
-	off_t pos = page_pos(page, 0);
+	off_t pos = (off_t)page->index << PAGE_SHIFT;
 
 	return lseek(page_window(page)->fd, pos, SEEK_DATA) == pos;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mm/window_i.h - what window.c, demote.c, balloon.c, memory.c and rmap.c share
+ * mm/window_i.h - what the files about windows, faults and rights share
  */
 #ifndef PAGEFS_MM_WINDOW_I_H
 #define PAGEFS_MM_WINDOW_I_H
@@ -50,8 +50,6 @@ void window_disarm(struct address_space *mapping, pgoff_t first, pgoff_t last);
  * Return: 0, or -errno and nothing has changed.
  */
 int promote_pages(struct page **pages, unsigned int nr);
-/* The window's bytes of consecutive pages into @pfns. Return: 0 or -EIO. */
-int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns);
 void window_punch(struct address_space *mapping, pgoff_t index, pgoff_t nr);
 void window_destroy(struct address_space *mapping);
 /* A page leaves the window and then the cache: it has no bytes until it is
@@ -64,6 +62,15 @@ void window_forget_page(struct page *page);
 void window_restore_page(struct page *page);
 /* The same, if it is so. */
 void window_restore_if_gone(struct page *page);
+
+/* ---- window_io.c ---- */
+
+/*
+ * The bytes of consecutive pages, from their frames into the window; from the
+ * window into @pfns. Context: pages locked. Return: 0 or -errno.
+ */
+int window_write_frames(struct page **pages, unsigned int nr);
+int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns);
 
 /*
  * For writeback: frames with the pages' bytes, write-protected first. Those

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * tests/mm/test_window.c - mm/window.c, mm/demote.c, mm/balloon.c: pages on
- *                          their way between arena and windows, and the mount
- *                          beside the mappings
+ * tests/mm/test_window.c - mm/window.c, mm/window_io.c, mm/demote.c,
+ *                          mm/balloon.c: pages on their way between arena and
+ *                          windows, and the mount beside the mappings
  */
 #include <errno.h>
 #include <limits.h>
