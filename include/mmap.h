@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * mmap.h - address spaces of client processes: mm/mmap.c, mm/pgtable.c,
- *          mm/memory.c, mm/rmap.c, mm/interval_tree.c
+ *          mm/memory.c, mm/fault_around.c, mm/mmap_ahead.c, mm/rmap.c,
+ *          mm/interval_tree.c
  *
  *   mm_struct --mm_rb, mmap--> vm_area_struct --vm_file--> address_space
  *       |                            ^                          |
@@ -153,7 +154,7 @@ struct vm_area_struct {
 	const struct vm_operations_struct *vm_ops;	/* constant */
 	struct rb_node i_mmap_rb;	/* (I) */
 	pgoff_t i_mmap_subtree_last;	/* (I) */
-	struct fault_around *around;	/* memory.c's; NULL: not yet needed */
+	struct fault_around *around;	/* fault_around.c's; NULL: none yet */
 };
 
 static inline unsigned long vma_pages(const struct vm_area_struct *vma)
@@ -257,12 +258,12 @@ vm_fault_t filemap_fault(struct vm_fault *vmf);
 /*
  * Give the client what of [@addr, @addr + @len) is in windows already, so that
  * it need not fault for it one page at a time. Stops when @stop() says so
- * (NULL: never). Context: no locks. mm/memory.c.
+ * (NULL: never). Context: no locks. mm/mmap_ahead.c.
  */
 void mmap_ahead(struct mm_struct *mm, unsigned long addr, size_t len,
 		bool (*stop)(void *arg), void *arg);
 
-/* vma->around, when the VMA goes. */
+/* vma->around, when the VMA goes. mm/fault_around.c. */
 void vma_free_around(struct vm_area_struct *vma);
 
 /* ---- mm/mmap.c: life of an mm ---- */
