@@ -2,15 +2,16 @@
 /*
  * daemon/internal.h - what the files of daemon/ know of each other's clients
  *
- *   socket.c    where they connect
- *   conn.c      connections, messages in and out
- *   request.c   what each message asks for
- *   session.c   clients: one for each process that maps files
- *   offer.c     open files they have shown, to map them
- *   uffd.c      a client's userfaultfd: mmu_ops, messages, events
- *   faultd.c    the threads that serve faults
- *   slots.c     which of them wait for messages, and on which CPUs
- *   sigbus.c    faults that cannot be served
+ *   socket.c       where they connect
+ *   conn.c         connections, messages in and out
+ *   request.c      what each message asks for
+ *   session.c      clients: one for each process that maps files
+ *   offer.c        open files they have shown, to map them
+ *   uffd.c         a client's userfaultfd: mmu_ops, messages, events
+ *   uffd_probe.c   what this kernel's can do, and whether it is one
+ *   faultd.c       the threads that serve faults
+ *   slots.c        which of them wait for messages, and on which CPUs
+ *   sigbus.c       faults that cannot be served
  *
  *            conns --reference--> client --> mm_struct, userfaultfd, pidfd
  *                                  ^  ^
@@ -179,7 +180,7 @@ void request_after(struct client *client, struct request *rq,
 		   bool (*stop)(void *arg), void *arg);
 void request_done(struct request *rq);
 
-/* ---- uffd.c ---- */
+/* ---- uffd_probe.c ---- */
 
 /* Constant after uffd_probe(). */
 extern struct uffd_features {
@@ -189,12 +190,15 @@ extern struct uffd_features {
 	bool has_nowait;	/* preadv2(RWF_NOWAIT) */
 } uffd_features;
 
-extern const struct mmu_ops uffd_mmu_ops;
-
 /* What this kernel can do. Return: 0, or -errno: it cannot serve us. */
 int uffd_probe(void);
 /* Is @fd a userfaultfd that nobody uses yet? Makes it ours. 0 or -errno. */
 int uffd_adopt(int fd);
+
+/* ---- uffd.c ---- */
+
+extern const struct mmu_ops uffd_mmu_ops;
+
 bool uffd_mm_is_gone(struct client *client);
 /* @wp: stores are noticed, too. May be added to what is registered. */
 int uffd_register(struct client *client, unsigned long addr, size_t len,

@@ -19,9 +19,8 @@
  * I1. A message is read, and an event appended, in one section of msg_lock: so
  *     events are in the kernel's order, and whoever takes client->lock later
  *     finds those that were read before.
- * I2. What the kernel says about one client decides nothing about others: a
- *     client may have registered whatever it likes. What the kernel can do is
- *     found out at start, with memory of our own.
+ * I2. What the kernel says about one client decides nothing about others
+ *     (uffd_probe.c I1).
  * I3. ESRCH (the client has died) and ENOENT (nothing of ours is there) are no
  *     errors. But ENOENT of a long range may come from one page of it, so the
  *     range is then tried in halves.
@@ -33,16 +32,12 @@
  * Locks: client->msg_lock, a leaf.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "internal.h"
@@ -59,16 +54,10 @@
 #define MAX_BACKLOG	4096u
 #define LOCK_SPINS	200		/* of msg_lock, held for one read(); arbitrary */
 
-#define WANTED	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_WP_HUGETLBFS_SHMEM | \
-		 UFFD_FEATURE_THREAD_ID | UFFD_FEATURE_EVENT_UNMAP | \
-		 UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_REMAP)
-
 struct backlog_entry {
 	struct list_head list;
 	struct uffd_msg msg;
 };
-
-struct uffd_features uffd_features;
 
 /* ---- messages ---- */
 
@@ -503,129 +492,4 @@ bool uffd_mm_is_gone(struct client *client)
 
 	return ioctl(atomic_load(&client->uffd), UFFDIO_WRITEPROTECT, &wp) &&
 		errno == ESRCH;
-}
-
-/* ---- at start, and for each new one ---- */
-
-static int uffd_open(void)
-{
-	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0 && errno == EPERM)
-		fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK |
-				  UFFD_USER_MODE_ONLY);
-	return fd < 0 ? -errno : fd;
-}
-
-/* The bits this kernel has. They are told once for each descriptor. */
-static int kernel_features(uint64_t *featuresp)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = uffd_open(), err = 0;
-
-	if (fd < 0)
-		return fd;
-	if (ioctl(fd, UFFDIO_API, &api))
-		err = -errno;
-	else
-		*featuresp = api.features;
-	close(fd);
-	return err;
-}
-
-/* Try CONTINUE on a page of our own, @mem, of the memfd @memfd. */
-static bool try_continue(int fd, int memfd, void *mem)
-{
-	const unsigned long addr = (unsigned long)mem;
-	struct uffdio_register reg = {
-		.range = { .start = addr, .len = PAGE_SIZE },
-		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
-	};
-	struct uffdio_writeprotect wp = {
-		.range = reg.range,
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
-	struct uffdio_continue cont = {
-		.range = reg.range,
-		.mode = UFFDIO_CONTINUE_MODE_WP,
-	};
-
-	return !ioctl(fd, UFFDIO_REGISTER, &reg) &&
-		!ioctl(fd, UFFDIO_WRITEPROTECT, &wp) &&
-		pwrite(memfd, "", 1, 0) == 1 &&
-		!ioctl(fd, UFFDIO_CONTINUE, &cont);
-}
-
-static bool probe_nowait(int fd)
-{
-	struct uffd_msg msg;
-	struct iovec iov = { .iov_base = &msg, .iov_len = sizeof(msg) };
-
-	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EAGAIN;
-}
-
-static int probe_calls(void)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = uffd_features.api };
-	int fd = uffd_open(), memfd = memfd_create("probe", MFD_CLOEXEC);
-	void *mem = MAP_FAILED;
-	int err = 0;
-
-	if (fd < 0 || ioctl(fd, UFFDIO_API, &api))
-		err = fd < 0 ? fd : -errno;
-	if (!err && memfd >= 0 && !ftruncate(memfd, PAGE_SIZE))
-		mem = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-			   memfd, 0);
-	if (mem != MAP_FAILED) {
-		uffd_features.has_continue = try_continue(fd, memfd, mem);
-		uffd_features.has_nowait = probe_nowait(fd);
-	}
-	/* First: with it open munmap would wait for its event to be read. */
-	if (fd >= 0)
-		close(fd);
-	if (mem != MAP_FAILED)
-		munmap(mem, PAGE_SIZE);
-	if (memfd >= 0)
-		close(memfd);
-	return err;
-}
-
-int uffd_probe(void)
-{
-	uint64_t features = 0;
-	int err = kernel_features(&features);
-
-	if (err)
-		return err;
-	if ((features & WANTED) != WANTED)
-		return -ENOSYS;
-	uffd_features.has_poison = features & UFFD_FEATURE_POISON;
-	uffd_features.api = WANTED | (features & UFFD_FEATURE_POISON);
-	return probe_calls();
-}
-
-/* Names what is behind a descriptor; a client sends any it likes. */
-static bool is_userfaultfd(int fd)
-{
-	static const char name[] = "anon_inode:[userfaultfd]";
-	char path[32], link[64];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	len = readlink(path, link, sizeof(link));
-	return len == sizeof(name) - 1 && !memcmp(link, name, sizeof(name) - 1);
-}
-
-int uffd_adopt(int fd)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = uffd_features.api };
-	int flags;
-
-	if (!is_userfaultfd(fd))
-		return -EINVAL;
-	flags = fcntl(fd, F_GETFL);
-	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) ||
-	    ioctl(fd, UFFDIO_API, &api))	/* EINVAL: it is in use */
-		return -errno;
-	return 0;
 }
