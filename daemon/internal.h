@@ -5,6 +5,7 @@
  *   socket.c       where they connect
  *   conn.c         connections, messages in and out
  *   request.c      what each message asks for
+ *   request_map.c  those that change mappings
  *   session.c      clients: one for each process that maps files
  *   offer.c        open files they have shown, to map them
  *   uffd.c         a client's userfaultfd: mmu_ops, messages, events
@@ -159,7 +160,7 @@ void conn_exit(void);
 /* Close the connections of @client. Loop thread. */
 void conn_close_all(struct client *client);
 
-/* ---- request.c ---- */
+/* ---- request.c, request_map.c ---- */
 
 /* Fields are the worker's while it runs, else the conn's. */
 struct request {

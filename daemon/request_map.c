@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * daemon/request_map.c - messages that change a client's mappings
+ *
+ *   MMAP    offer_claim --> fs_map_offer --> mapping_window --> do_mmap
+ *                                                           VMA, nothing in it
+ *   COMMIT  UFFDIO_REGISTER --> mmap_arm                    faults reach us
+ *   MUNMAP  do_munmap --> UFFDIO_UNREGISTER
+ *
+ * R1. What changes a client's mappings holds client->lock from the first step
+ *     to the last: what a MUNMAP unregisters cannot have been mapped again.
+ * R2. A range of ours is unregistered after its VMA has gone: a fault in
+ *     between finds no VMA and fails; in the other order it would read zeros.
+ *     (The library has made the range inaccessible before it asks.)
+ * R3. Who maps a window can have its kernel fill what is not there with zeros,
+ *     which all others would see, by reading it (tried: a read-only descriptor
+ *     of the window is enough). So nobody gets one of a file that he may not
+ *     write to, by its owner and mode; let him use the kernel's mmap(2).
+ *
+ * Locks: client->lock, and in it what mm/ takes; not over map-ahead.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "err.h"
+#include "pagefs_fs.h"
+#include "request_i.h"
+#include "window.h"
+
+/* ---- pieces: what of a range is registered ---- */
+
+/* Pieces of a range. */
+struct pieces {
+	struct piece {
+		unsigned long start, end;
+	} *piece;
+	size_t nr, room;
+};
+
+static int add_piece(struct pieces *pieces, unsigned long start,
+		     unsigned long end)
+{
+	size_t room = pieces->room ? 2 * pieces->room : 8;
+	struct piece *more;
+
+	if (pieces->nr == pieces->room) {
+		more = realloc(pieces->piece, room * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		pieces->piece = more;
+		pieces->room = room;
+	}
+	pieces->piece[pieces->nr++] = (struct piece){ start, end };
+	return 0;
+}
+
+/* Those of VMAs without @vm_flags. */
+static int find_pieces(struct client *client, unsigned long addr, size_t len,
+		       unsigned long vm_flags, struct pieces *pieces)
+{
+	const unsigned long end = addr + len;
+	struct mm_struct *mm = client->mm;
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	down_read(&mm->mmap_lock);
+	while (!err && addr < end) {
+		vma = find_vma_intersection(mm, addr, end);
+		if (!vma)
+			break;
+		if (!(vma->vm_flags & vm_flags))
+			err = add_piece(pieces, max(addr, vma->vm_start),
+					min(end, vma->vm_end));
+		addr = vma->vm_end;
+	}
+	up_read(&mm->mmap_lock);
+	return err;
+}
+
+static void unregister_pieces(struct client *client, struct pieces *pieces)
+{
+	for (size_t i = 0; i < pieces->nr; i++)
+		uffd_unregister(client, pieces->piece[i].start,
+				pieces->piece[i].end - pieces->piece[i].start);
+	free(pieces->piece);
+}
+
+/* Context: client->lock. */
+static int unmap_range(struct client *client, unsigned long addr, size_t len)
+{
+	struct pieces pieces = { 0 };
+	int err = find_pieces(client, addr, len, 0, &pieces);
+
+	if (!err)
+		err = do_munmap(client->mm, addr, len);
+	if (err)
+		pieces.nr = 0;		/* all is as it was */
+	unregister_pieces(client, &pieces);
+	return err;
+}
+
+/* ---- MMAP and COMMIT ---- */
+
+/* Return: VM_*, or -EINVAL. */
+static long check_prot(uint64_t prot)
+{
+	long flags = 0;
+
+	if (prot & ~(uint64_t)(PROT_READ | PROT_WRITE | PROT_EXEC))
+		return -EINVAL;
+	if (prot & PROT_READ)
+		flags |= VM_READ;
+	if (prot & PROT_WRITE)
+		flags |= VM_WRITE;
+	if (prot & PROT_EXEC)
+		flags |= VM_EXEC;
+	return flags;
+}
+
+/* rq->file's window goes along; the file keeps it. Context: may sleep. */
+static int send_window(struct request *rq, bool shared)
+{
+	struct window *window = mapping_window(rq->file->f_mapping);
+
+	if (IS_ERR(window))
+		return (int)PTR_ERR(window);
+	rq->out_fd = shared ? window->fd : window->ro_fd;
+	return 0;
+}
+
+/* Context: client->lock. */
+static int map_range(struct client *client, struct request *rq, size_t len,
+		     unsigned long vm_flags)
+{
+	const uint64_t *in = rq->in.args;
+	const bool here = in[3] & (PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE);
+	unsigned long addr = 0;
+	int err = 0;
+
+	if (in[3] & PAGEFS_MAP_FIXED)
+		err = unmap_range(client, in[0], len);
+	if (!err)
+		err = do_mmap(client->mm, rq->file, in[0], len, vm_flags, in[4],
+			      here ? MAP_HERE : 0, &addr);
+	if (!err)
+		rq->out.args[0] = addr;
+	return err;
+}
+
+/* rq->file is there. */
+static int map_file(struct client *client, struct request *rq, size_t len,
+		    unsigned long vm_flags)
+{
+	const bool shared = !(rq->in.args[3] & PAGEFS_MAP_PRIVATE) &&
+		rq->file->f_writable;
+	int err;
+
+	if (!shared && (vm_flags & VM_WRITE))
+		return -EACCES;
+	if (shared)
+		vm_flags |= VM_SHARED;
+	err = send_window(rq, shared);
+	if (err)
+		return err;
+	client_lock(client);
+	err = map_range(client, rq, len, vm_flags);
+	client_unlock(client);
+	rq->out.args[1] = shared ? PAGEFS_KIND_SHARED : PAGEFS_KIND_PRIVATE;
+	rq->out.args[2] = fs_mount_dev();
+	rq->out.args[3] = fs_file_nodeid(rq->file);
+	return err;
+}
+
+static int check_map_flags(const uint64_t *in)
+{
+	const uint64_t known = PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE |
+		PAGEFS_MAP_POPULATE | PAGEFS_MAP_LOCKED | PAGEFS_MAP_PRIVATE;
+	const uint64_t both = PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE;
+
+	return (in[3] & ~known) || (in[3] & both) == both ? -EINVAL : 0;
+}
+
+static int map_offer(struct client *client, struct request *rq,
+		     const struct fs_offer *offer)
+{
+	const uint64_t *in = rq->in.args;
+	const bool here = in[3] & (PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE);
+	const long vm_flags = check_prot(in[2]);
+	size_t len;
+	int err;
+
+	if (vm_flags < 0)
+		return (int)vm_flags;
+	err = check_map_flags(in);
+	err = err ?: check_range(here ? in[0] : 0, in[1], &len);
+	if (err)
+		return err;
+	if (in[4] > UINT64_MAX / PAGE_SIZE - (len >> PAGE_SHIFT))
+		return -EOVERFLOW;
+	if (!offer->writable &&
+	    !fs_offer_may_write(offer, client->uid, client->gid))
+		return -EACCES;					/* R3 */
+	err = fs_map_offer(offer, &rq->file);
+	return err ?: map_file(client, rq, len, (unsigned long)vm_flags);
+}
+
+int request_mmap(struct client *client, struct request *rq)
+{
+	struct fs_offer offer;
+	int err = offer_claim(client, rq->in.args[5], &offer);
+
+	if (err)
+		return err;
+	err = map_offer(client, rq, &offer);
+	fs_offer_put(&offer);
+	return err;
+}
+
+/*
+ * Of the mapping that has all of [@addr, @addr + @len): its file, referenced,
+ * its flags, and the page there. Return: NULL: no such mapping.
+ */
+static struct vm_file *mapping_at(struct client *client, unsigned long addr,
+				  size_t len, unsigned long *flagsp,
+				  pgoff_t *pgoffp)
+{
+	struct mm_struct *mm = client->mm;
+	struct vm_area_struct *vma;
+	struct vm_file *file = NULL;
+
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start <= addr && addr + len <= vma->vm_end) {
+		file = vma->vm_file;
+		get_vm_file(file);
+		*flagsp = vma->vm_flags;
+		*pgoffp = linear_page_index(vma, addr);
+	}
+	up_read(&mm->mmap_lock);
+	return file;
+}
+
+static int register_range(struct client *client, unsigned long addr, size_t len,
+			  bool wp)
+{
+	return uffd_register(client, addr, len, wp) ?:
+		client_arm(client, addr, len);
+}
+
+static int commit_range(struct client *client, unsigned long addr, size_t len)
+{
+	unsigned long vm_flags;
+	struct vm_file *file;
+	pgoff_t pgoff;
+	int err;
+
+	file = mapping_at(client, addr, len, &vm_flags, &pgoff);
+	if (!file)
+		return -EINVAL;
+	put_vm_file(file);	/* its VMA cannot go: client->lock */
+	err = register_range(client, addr, len, vm_flags & VM_UFFD_WP);
+	if (err) {
+		uffd_unregister(client, addr, len);
+		do_munmap(client->mm, addr, len);
+	}
+	return err;
+}
+
+/*
+ * A second client of a file has nothing of it in its page tables, and ranges
+ * armed for stores get no fault-around from its kernel: a page costs 0.85 us at
+ * its first touch, in batches before that 0.12 (measured). The first 16 MiB, in
+ * about half a millisecond, before the client goes on; or it would be there at
+ * the same time, and no batch be whole. The rest after the reply.
+ */
+#define AHEAD_NOW	(16UL << 20)
+
+int request_commit(struct client *client, struct request *rq)
+{
+	size_t len;
+	int err = check_range(rq->in.args[0], rq->in.args[1], &len);
+
+	if (err)
+		return err;
+	client_lock(client);
+	err = commit_range(client, rq->in.args[0], len);
+	client_unlock(client);
+	if (!err)
+		mmap_ahead(client->mm, rq->in.args[0], min(len, AHEAD_NOW),
+			   NULL, NULL);
+	return err;
+}
+
+void request_after(struct client *client, struct request *rq,
+		   bool (*stop)(void *arg), void *arg)
+{
+	const uint64_t *in = rq->in.args;
+	const size_t len = ALIGN(in[1], PAGE_SIZE);
+
+	if (rq->in.type == PAGEFS_COMMIT && !rq->out.err && len > AHEAD_NOW)
+		mmap_ahead(client->mm, in[0] + AHEAD_NOW, len - AHEAD_NOW,
+			   stop, arg);
+}
+
+/* ---- the others ---- */
+
+int request_munmap(struct client *client, struct request *rq)
+{
+	size_t len;
+	int err = check_range(rq->in.args[0], rq->in.args[1], &len);
+
+	if (err)
+		return err;
+	client_lock(client);
+	err = unmap_range(client, rq->in.args[0], len);
+	client_unlock(client);
+	return err;
+}
+
+/*
+ * What may be written to for the first time was registered for reading only, so
+ * that its kernel mapped around by itself. If this fails the client's kernel
+ * still refuses it to write. Context: client->lock.
+ */
+static int protect_range(struct client *client, unsigned long addr, size_t len,
+			 unsigned long vm_flags)
+{
+	struct pieces unarmed = { 0 };
+	int err = 0;
+
+	if (vm_flags & VM_WRITE)
+		err = find_pieces(client, addr, len, VM_UFFD_WP, &unarmed);
+	err = err ?: do_mprotect(client->mm, addr, len, vm_flags);
+	for (size_t i = 0; !err && i < unarmed.nr; i++)
+		err = register_range(client, unarmed.piece[i].start,
+				     unarmed.piece[i].end -
+				     unarmed.piece[i].start, true);
+	free(unarmed.piece);
+	return err;
+}
+
+int request_mprotect(struct client *client, struct request *rq)
+{
+	long vm_flags = check_prot(rq->in.args[2]);
+	size_t len;
+	int err = check_range(rq->in.args[0], rq->in.args[1], &len);
+
+	if (vm_flags < 0)
+		err = (int)vm_flags;
+	if (err)
+		return err;
+	client_lock(client);
+	err = protect_range(client, rq->in.args[0], len,
+			    (unsigned long)vm_flags);
+	client_unlock(client);
+	return err;
+}
+
+/* What a mremap asks for. Lengths are whole pages. */
+struct remap {
+	unsigned long addr, new_addr;
+	size_t old_len, new_len;
+	bool fixed, may_move;
+};
+
+static int check_remap(const uint64_t *in, struct remap *rm)
+{
+	const uint64_t known = PAGEFS_MAP_FIXED | PAGEFS_MREMAP_MAYMOVE;
+	int err = check_range(in[0], in[1], &rm->old_len);
+
+	rm->addr = in[0];
+	rm->fixed = in[3] & PAGEFS_MAP_FIXED;
+	rm->may_move = in[3] & PAGEFS_MREMAP_MAYMOVE;
+	rm->new_addr = rm->fixed ? in[4] : 0;
+	err = err ?: check_range(rm->new_addr, in[2], &rm->new_len);
+	if (err || (in[3] & ~known) || (rm->fixed && !rm->may_move))
+		return -EINVAL;
+	if (rm->fixed && rm->new_addr < rm->addr + rm->old_len &&
+	    rm->addr < rm->new_addr + rm->new_len)
+		return -EINVAL;		/* they overlap */
+	return 0;
+}
+
+/*
+ * @rm has been done, and the mapping is at @addr now. What of the old range is
+ * still in place, and what is new and for the client to map?
+ */
+static void tell_remapped(struct client *client, struct request *rq,
+			  const struct remap *rm, unsigned long addr)
+{
+	uint64_t *out = rq->out.args;
+	size_t kept = addr == rm->addr ? min(rm->old_len, rm->new_len) : 0;
+
+	if (kept < rm->old_len)		/* R2 */
+		uffd_unregister(client, rm->addr + kept, rm->old_len - kept);
+	out[0] = addr;
+	out[2] += kept >> PAGE_SHIFT;
+	out[3] = addr + kept;
+	out[4] = rm->new_len - kept;
+	if (!out[4])
+		rq->out_fd = -1;
+}
+
+/* Context: client->lock. */
+static int remap_range(struct client *client, struct request *rq,
+		       const struct remap *rm)
+{
+	uint64_t *out = rq->out.args;
+	unsigned long addr, vm_flags;
+	bool shared;
+	int err;
+
+	rq->file = mapping_at(client, rm->addr, rm->old_len, &vm_flags, &out[2]);
+	if (!rq->file)
+		return -EFAULT;
+	shared = vm_flags & VM_SHARED;
+	out[1] = shared ? PAGEFS_KIND_SHARED : PAGEFS_KIND_PRIVATE;
+	err = send_window(rq, shared);
+	if (!err && rm->fixed)
+		err = unmap_range(client, rm->new_addr, rm->new_len);
+	err = err ?: do_mremap(client->mm, rm->addr, rm->old_len, rm->new_len,
+			       rm->fixed ? MAP_HERE : 0, rm->may_move,
+			       rm->new_addr, &addr);
+	if (!err)
+		tell_remapped(client, rq, rm, addr);
+	return err;
+}
+
+int request_mremap(struct client *client, struct request *rq)
+{
+	struct remap rm;
+	int err = check_remap(rq->in.args, &rm);
+
+	if (err)
+		return err;
+	client_lock(client);
+	err = remap_range(client, rq, &rm);
+	client_unlock(client);
+	return err;
+}
