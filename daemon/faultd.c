@@ -39,7 +39,6 @@
 #include "pagemap.h"
 #include "uffd_abi.h"
 
-#define TICK_MS		20u	/* while faults come; arbitrary */
 #define MAX_THREADS	64u
 /* Threads for disk reads under way; more wait in the kernel. By choice. */
 #define THREADS_PER_CPU	8u
@@ -448,6 +447,7 @@ static bool manager_wait(unsigned int ms)
 
 static void *manager_thread(void *arg)
 {
+	unsigned int ms;
 	int err;
 
 	(void)arg;
@@ -459,9 +459,10 @@ static void *manager_thread(void *arg)
 		if (err)	/* those there are go on, slower */
 			log_msg(LOG_WARNING, "no further fault thread: %s",
 				strerror(-err));
-		if (!slots_ticking()) {
+		ms = slots_tick_ms();
+		if (!ms) {
 			pthread_cond_wait(&faultd.cond, &faultd.lock.m);
-		} else if (manager_wait(TICK_MS)) {
+		} else if (manager_wait(ms)) {
 			mutex_unlock(&faultd.lock);
 			slots_tick();
 			mutex_lock(&faultd.lock);

@@ -262,9 +262,9 @@ bool slot_try_enter(void);
 void slot_serving(uint32_t tid);
 /* Is reading another one, before waiting, still this thread's duty? */
 bool slot_may_go_on(void);
-/* The manager's: every tick, while that is wanted. */
+/* The manager's: every slots_tick_ms() unless that is 0. */
 void slots_tick(void);
-bool slots_ticking(void);
+unsigned int slots_tick_ms(void);
 
 /* ---- sigbus.c ---- */
 

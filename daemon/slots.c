@@ -45,9 +45,6 @@
 #include "internal.h"
 
 #define FOLLOW_EVERY	8u	/* faults between looks at the thread's CPU */
-#define QUIET_TICKS	5u	/* of fewer faults, then CPUs may sleep again */
-#define IDLE_TICKS	50u	/* of none, then ticking ends */
-#define BUSY_FAULTS	20u	/* in a tick: 1,000 a second */
 #define MAX_SLOTS	64u
 
 #define SERVING		0x80000000u	/* in slot->owner, F1 */
@@ -73,12 +70,8 @@ static struct {
 	atomic_int mode;		/* (A) enum place_mode */
 	atomic_int target_cpu;		/* (A) of the slot in PLACE_ONE; or -1 */
 	struct callers callers;		/* (A) */
-	atomic_uint total;		/* (A) faults, ever */
-	atomic_bool ticking;		/* (A) */
+	struct ticker ticker;		/* (A,M) of faults */
 	cpu_set_t all_cpus;		/* (C) */
-	unsigned int tick_total;	/* (M) */
-	unsigned int quiet, idle;	/* (M) ticks */
-	struct cpu_latency latency;	/* (M) */
 } slots;
 
 /* This thread's number from 1 on; its slot, or NULL; the CPU it is pinned to. */
@@ -268,9 +261,7 @@ void slot_serving(uint32_t tid)
 {
 	int cpu;
 
-	atomic_fetch_add(&slots.total, 1);	/* pairs with stop_ticking() */
-	if (!atomic_load(&slots.ticking) &&
-	    !atomic_exchange(&slots.ticking, true))
+	if (ticker_call(&slots.ticker))
 		faultd_wake_manager();
 	if (my_slot) {
 		slot_change(my_slot, my_id, my_id | SERVING);
@@ -312,38 +303,18 @@ static bool anyone_serving(void)
 	return false;
 }
 
-/* Nothing has come since there were @total faults. */
-static void stop_ticking(unsigned int total)
-{
-	slots.idle = 0;
-	atomic_store(&slots.ticking, false);
-	/* Pairs with slot_serving(): it counted before it looked at ticking. */
-	if (atomic_load(&slots.total) != total)
-		atomic_store(&slots.ticking, true);
-}
-
 void slots_tick(void)
 {
-	unsigned int total = atomic_load(&slots.total);
-	unsigned int came = total - slots.tick_total;
-
-	if (!atomic_load(&slots.ticking))
+	if (!ticker_tick(&slots.ticker))
 		return;
-	slots.tick_total = total;
-	slots.quiet = came >= BUSY_FAULTS ? 0 : slots.quiet + 1;
-	slots.idle = came ? 0 : slots.idle + 1;
-	if (!slots.quiet)
-		cpu_latency_hold(&slots.latency, true);
-	else if (slots.quiet >= QUIET_TICKS)
-		cpu_latency_hold(&slots.latency, false);
 	check_slots();
-	if (slots.idle >= IDLE_TICKS && !anyone_serving())
-		stop_ticking(total);
+	if (ticker_is_idle(&slots.ticker) && !anyone_serving())
+		ticker_stop(&slots.ticker);
 }
 
-bool slots_ticking(void)
+unsigned int slots_tick_ms(void)
 {
-	return atomic_load(&slots.ticking);
+	return ticker_ms(&slots.ticker);
 }
 
 /* ---- begin and end ---- */
@@ -382,7 +353,7 @@ unsigned int slots_init(bool low_latency)
 	find_cpus();
 	atomic_store(&slots.target_cpu, -1);
 	atomic_store(&slots.mode, slots.nr > 1 ? PLACE_ONE : PLACE_ALL);
-	cpu_latency_init(&slots.latency, slots.nr > 1 && low_latency);
+	ticker_init(&slots.ticker, slots.nr > 1 && low_latency);
 	return slots.nr;
 }
 
@@ -394,7 +365,7 @@ void slots_stop(void)
 
 void slots_exit(void)
 {
-	cpu_latency_exit(&slots.latency);
+	ticker_exit(&slots.ticker);
 	pthread_cond_destroy(&slots.cond);
 	mutex_destroy(&slots.lock);
 }

@@ -9,6 +9,14 @@
  *
  * The counters are racy among those who serve several callers; a window more or
  * less decides nothing.
+ *
+ *                       a call: ticker_call
+ *   the manager sleeps ---------------------> it ticks
+ *                      <---------------------
+ *                      50 ticks without a call
+ *
+ * T1. A call that finds the manager ticking is seen by a tick: ticker_stop()
+ *     looks at the count again when it has said that ticking ends.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,6 +29,11 @@
 #define WINDOW		32u	/* calls between decisions; by experiment */
 #define SWITCHES	3u	/* thread changes in a window: several callers */
 #define CALM		4u	/* calm windows before it is one again */
+
+#define TICK_MS		20u	/* while there are calls; arbitrary */
+#define QUIET_TICKS	5u	/* of fewer calls, then CPUs may sleep again */
+#define IDLE_TICKS	50u	/* of none, then ticking ends */
+#define BUSY_CALLS	20u	/* in a tick: 1,000 a second */
 
 static enum callers_verdict decide(struct callers *callers, unsigned int switches)
 {
@@ -101,9 +114,9 @@ int caller_cpu(struct followed_caller *followed, uint32_t tid,
 	return parse_cpu(stat);
 }
 
-/* ---- idle CPUs ---- */
+/* ---- while they call ---- */
 
-void cpu_latency_hold(struct cpu_latency *latency, bool hold)
+static void cpu_latency_hold(struct cpu_latency *latency, bool hold)
 {
 	/* Microseconds; the second is the kernel's PM_QOS default, no wish. */
 	const int32_t us = hold ? 0 : 2000 * 1000 * 1000;
@@ -114,7 +127,7 @@ void cpu_latency_hold(struct cpu_latency *latency, bool hold)
 		latency->held = hold;
 }
 
-void cpu_latency_init(struct cpu_latency *latency, bool wanted)
+static void cpu_latency_init(struct cpu_latency *latency, bool wanted)
 {
 	latency->fd = wanted ? open("/dev/cpu_dma_latency",
 				    O_WRONLY | O_CLOEXEC) : -1;
@@ -122,9 +135,55 @@ void cpu_latency_init(struct cpu_latency *latency, bool wanted)
 	cpu_latency_hold(latency, false);
 }
 
-void cpu_latency_exit(struct cpu_latency *latency)
+static void cpu_latency_exit(struct cpu_latency *latency)
 {
 	if (latency->fd >= 0)
 		close(latency->fd);
 	latency->fd = -1;
+}
+
+void ticker_init(struct ticker *ticker, bool low_latency)
+{
+	cpu_latency_init(&ticker->latency, low_latency);
+}
+
+void ticker_exit(struct ticker *ticker)
+{
+	cpu_latency_exit(&ticker->latency);
+}
+
+unsigned int ticker_ms(const struct ticker *ticker)
+{
+	return atomic_load(&ticker->ticking) ? TICK_MS : 0;
+}
+
+bool ticker_tick(struct ticker *ticker)
+{
+	unsigned int total = atomic_load(&ticker->total);
+	unsigned int came = total - ticker->tick_total;
+
+	if (!atomic_load(&ticker->ticking))
+		return false;
+	ticker->tick_total = total;
+	ticker->quiet = came >= BUSY_CALLS ? 0 : ticker->quiet + 1;
+	ticker->idle = came ? 0 : ticker->idle + 1;
+	if (!ticker->quiet)
+		cpu_latency_hold(&ticker->latency, true);
+	else if (ticker->quiet >= QUIET_TICKS)
+		cpu_latency_hold(&ticker->latency, false);
+	return true;
+}
+
+bool ticker_is_idle(const struct ticker *ticker)
+{
+	return ticker->idle >= IDLE_TICKS;
+}
+
+void ticker_stop(struct ticker *ticker)
+{
+	ticker->idle = 0;
+	atomic_store(&ticker->ticking, false);
+	/* T1. Pairs with ticker_call(): it counted before it looked at ticking. */
+	if (atomic_load(&ticker->total) != ticker->tick_total)
+		atomic_store(&ticker->ticking, true);
 }

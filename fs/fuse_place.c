@@ -52,10 +52,6 @@
 #include "fuse_i.h"
 
 #define FOLLOW_EVERY	16u	/* requests between looks at the caller's CPU */
-#define TICK_MS		20u	/* while requests come; arbitrary */
-#define QUIET_TICKS	5u	/* of fewer requests, then CPUs may sleep again */
-#define IDLE_TICKS	50u	/* of none, then ticking ends */
-#define BUSY_REQUESTS	20u	/* in a tick: 1,000 a second */
 
 #define SERVING		0x80000000u	/* in place.reader, P1 */
 
@@ -70,14 +66,11 @@ static struct {
 	atomic_uint reader;		/* (A) worker id + 1 | SERVING; P1 */
 	atomic_uint served;		/* (A) requests the readers have begun */
 	struct callers callers;		/* (A) */
-	atomic_uint total;		/* (A) requests, ever */
-	atomic_bool ticking;		/* (A) */
+	struct ticker ticker;		/* (A,M) of requests */
 	atomic_int target_cpu;		/* (A) */
 	cpu_set_t all_cpus;		/* (C) */
 	bool enabled;			/* (C) more than one CPU */
-	unsigned int tick_total, tick_served;	/* (M) at the last tick */
-	unsigned int quiet, idle;	/* (M) ticks */
-	struct cpu_latency latency;	/* (M) */
+	unsigned int tick_served;	/* (M) at the last tick */
 } place;
 
 /* This worker's id + 1; the CPU it is pinned to, or -1. */
@@ -221,9 +214,7 @@ void place_received(uint32_t opcode, uint32_t tid)
 {
 	bool reader = change_duty(my_id, my_id | SERVING);
 
-	atomic_fetch_add(&place.total, 1);	/* pairs with stop_ticking() */
-	if (!atomic_load(&place.ticking) &&
-	    !atomic_exchange(&place.ticking, true))
+	if (ticker_call(&place.ticker))
 		fuse_loop_wake_manager();
 	if (!place.enabled)
 		return;
@@ -257,39 +248,19 @@ static void check_reader(void)
 	place.tick_served = served;
 }
 
-/* Nothing has come since there were @total requests. */
-static void stop_ticking(unsigned int total)
-{
-	place.idle = 0;
-	atomic_store(&place.ticking, false);
-	/* Pairs with place_received(): it counted before it looked at ticking. */
-	if (atomic_load(&place.total) != total)
-		atomic_store(&place.ticking, true);
-}
-
 void place_tick(void)
 {
-	unsigned int total = atomic_load(&place.total);
-	unsigned int came = total - place.tick_total;
-
-	if (!atomic_load(&place.ticking))
+	if (!ticker_tick(&place.ticker))
 		return;
-	place.tick_total = total;
-	place.quiet = came >= BUSY_REQUESTS ? 0 : place.quiet + 1;
-	place.idle = came ? 0 : place.idle + 1;
-	if (!place.quiet)
-		cpu_latency_hold(&place.latency, true);
-	else if (place.quiet >= QUIET_TICKS)
-		cpu_latency_hold(&place.latency, false);
 	check_reader();
-	if (place.idle >= IDLE_TICKS &&
+	if (ticker_is_idle(&place.ticker) &&
 	    !(atomic_load(&place.reader) & SERVING))
-		stop_ticking(total);
+		ticker_stop(&place.ticker);
 }
 
 unsigned int place_tick_ms(void)
 {
-	return atomic_load(&place.ticking) ? TICK_MS : 0;
+	return ticker_ms(&place.ticker);
 }
 
 /* ---- begin and end ---- */
@@ -314,18 +285,16 @@ void place_init(bool low_latency)
 	memset(&place, 0, sizeof(place));
 	mutex_init(&place.lock, LOCK_LEAF);
 	BUG_ON(pthread_cond_init(&place.cond, NULL));
-	cpu_latency_init(&place.latency, false);
-	if (sched_getaffinity(0, sizeof(place.all_cpus), &place.all_cpus))
-		return;
-	place.enabled = CPU_COUNT(&place.all_cpus) > 1;
+	if (!sched_getaffinity(0, sizeof(place.all_cpus), &place.all_cpus))
+		place.enabled = CPU_COUNT(&place.all_cpus) > 1;
 	atomic_store(&place.mode, place.enabled ? PLACE_ONE : PLACE_ALL);
 	atomic_store(&place.target_cpu, -1);
-	cpu_latency_init(&place.latency, place.enabled && low_latency);
+	ticker_init(&place.ticker, place.enabled && low_latency);
 }
 
 void place_exit(void)
 {
-	cpu_latency_exit(&place.latency);
+	ticker_exit(&place.ticker);
 	pthread_cond_destroy(&place.cond);
 	mutex_destroy(&place.lock);
 }

@@ -50,7 +50,7 @@ int caller_cpu(struct followed_caller *followed, uint32_t tid,
 	       unsigned int every);
 void followed_close(struct followed_caller *followed);
 
-/* ---- idle CPUs ---- */
+/* ---- while they call ---- */
 
 /* A wish that CPUs wake fast: /dev/cpu_dma_latency. The kernel forgets it when
  * the descriptor is closed, however we die. Its owner's own. */
@@ -58,8 +58,38 @@ struct cpu_latency {
 	int fd;			/* -1: not allowed, or not wanted */
 	bool held;
 };
-void cpu_latency_init(struct cpu_latency *latency, bool wanted);
-void cpu_latency_hold(struct cpu_latency *latency, bool hold);
-void cpu_latency_exit(struct cpu_latency *latency);
+
+/*
+ * While there are calls a manager thread ticks: it looks whether who serves them
+ * still can, and holds that wish while there are more than 1,000 a second.
+ * Fields: (A) atomic; (M) the manager's.
+ */
+struct ticker {
+	atomic_uint total;		/* (A) calls, ever */
+	atomic_bool ticking;		/* (A) */
+	unsigned int tick_total;	/* (M) at the last tick */
+	unsigned int quiet, idle;	/* (M) ticks */
+	struct cpu_latency latency;	/* (M) */
+};
+
+/* @low_latency: the wish may be held. @ticker is all zero. */
+void ticker_init(struct ticker *ticker, bool low_latency);
+void ticker_exit(struct ticker *ticker);
+
+/* A call. Return: true: wake the manager, so that it ticks. */
+static inline bool ticker_call(struct ticker *ticker)
+{
+	atomic_fetch_add(&ticker->total, 1);	/* pairs with ticker_stop() */
+	return !atomic_load(&ticker->ticking) &&
+		!atomic_exchange(&ticker->ticking, true);
+}
+
+/* How long the manager sleeps before the next tick; 0: until it is woken. */
+unsigned int ticker_ms(const struct ticker *ticker);
+/* A tick. Return: false: it was none, nobody has called. */
+bool ticker_tick(struct ticker *ticker);
+/* Has nobody called for long? Then the manager may end the ticks. */
+bool ticker_is_idle(const struct ticker *ticker);
+void ticker_stop(struct ticker *ticker);
 
 #endif /* PAGEFS_CALLERS_H */
