@@ -152,13 +152,13 @@ static int map_range(struct client *client, struct request *rq, size_t len,
 static int map_file(struct client *client, struct request *rq, size_t len,
 		    unsigned long vm_flags)
 {
-	const bool shared = !(rq->in.args[3] & PAGEFS_MAP_PRIVATE) &&
-		rq->file->f_writable;
+	const bool asked = !(rq->in.args[3] & PAGEFS_MAP_PRIVATE);
+	const bool shared = asked && rq->file->f_writable;
 	int err;
 
 	if (!shared && (vm_flags & VM_WRITE))
 		return -EACCES;
-	if (shared)
+	if (asked)	/* for msync(2), as in Linux */
 		vm_flags |= VM_SHARED;
 	err = send_window(rq, shared);
 	if (err)
@@ -414,7 +414,7 @@ static int remap_range(struct client *client, struct request *rq,
 	rq->file = mapping_at(client, rm->addr, rm->old_len, &vm_flags, &out[2]);
 	if (!rq->file)
 		return -EFAULT;
-	shared = vm_flags & VM_SHARED;
+	shared = (vm_flags & VM_SHARED) && rq->file->f_writable;
 	out[1] = shared ? PAGEFS_KIND_SHARED : PAGEFS_KIND_PRIVATE;
 	err = send_window(rq, shared);
 	if (!err && rm->fixed)

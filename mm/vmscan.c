@@ -407,7 +407,8 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 	if (!sc.nr_reclaimed)
 		sc.nr_reclaimed = window_drop_snapshots();
 	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY) &&
-	    (sc.nr_dirty || sc.nr_writeback || sc.nr_busy))
+	    (sc.nr_dirty || sc.nr_writeback || sc.nr_busy ||
+	     vm_stat_read(NR_WRITEBACK)))	/* windows' have frames, too */
 		wait_for_progress(seq);
 	memalloc_restore(saved);
 	return sc.nr_reclaimed + slab;

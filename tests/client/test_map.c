@@ -84,9 +84,18 @@ static void read_only_descriptor(void)
 	int fd = make_file("ro", NR_PAGES, O_RDONLY);
 	struct pagefs *p = mount_conn();
 	char *addr = map_pages(fd, 0, NR_PAGES, PROT_READ);
+	int writer = open(on_mount("ro"), O_RDWR);
+	uint64_t word = 0x4321;
 	void *none = NULL;
 
 	CU_ASSERT(shows(addr, 0, 8));
+	/* As Linux does: a shared mapping syncs what anybody has written. */
+	CU_ASSERT_EQUAL(pwrite(writer, &word, 8, 0), 8);
+	CU_ASSERT_EQUAL(pagefs_msync(p, addr, PAGE, MS_SYNC), 0);
+	CU_ASSERT_EQUAL(word_at(behind("ro"), 0), 0x4321);
+	word = page_word(0);
+	CU_ASSERT_EQUAL(pwrite(writer, &word, 8, 0), 8);
+	close(writer);
 	CU_ASSERT_EQUAL(poke(addr, 1), SIGSEGV);
 	CU_ASSERT_EQUAL(pagefs_mprotect(p, addr, PAGE, RW), -EACCES);
 	CU_ASSERT_EQUAL(poke(addr, 1), SIGSEGV);

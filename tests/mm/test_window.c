@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "mmzone.h"
@@ -563,6 +564,40 @@ static void frames_left_behind_are_found(void)
 	down();
 }
 
+static void *release_later(void *arg)
+{
+	usleep(50000);
+	fake_release(&disk);
+	return arg;
+}
+
+/* Writeback that has the last frames, as snapshots, will give them back. */
+static void memory_is_waited_for(void)
+{
+	static pfn_t pfns[MEMORY / PAGE_SIZE + 1];
+	unsigned int nr = 0;
+	pthread_t thread;
+	pfn_t last;
+
+	up_mode(FAKE_ASYNC, 64, 0);
+	for (unsigned long i = 0; i < 64; i++)
+		CU_ASSERT(stores(c, page_addr(i), i));
+	fake_hold(&disk);
+	filemap_fdatawrite_range(&m->file->mapping, 0, LLONG_MAX);
+	while ((pfns[nr] = alloc_frames(GFP_USER | __GFP_NORETRY, 0)) != PFN_NONE)
+		nr++;
+	BUG_ON(pthread_create(&thread, NULL, release_later, NULL));
+	last = alloc_frames(GFP_USER, 0);
+	CU_ASSERT(last != PFN_NONE);
+	BUG_ON(pthread_join(thread, NULL));
+	if (last != PFN_NONE)
+		free_frames(last, 0);
+	while (nr)
+		free_frames(pfns[--nr], 0);
+	fake_drain(&disk);
+	down();
+}
+
 /* A reader's bytes stay where it was told while the page moves. */
 static void held_bytes_outlive_moves(void)
 {
@@ -904,6 +939,8 @@ static const struct test_case cases[] = {
 	{ "readers get what was punched", readers_get_what_was_punched },
 	{ "frames that stay with pages are found again",
 	  frames_left_behind_are_found },
+	{ "memory that writeback of windows has is waited for",
+	  memory_is_waited_for },
 	{ "bytes that are held stay put", held_bytes_outlive_moves },
 	{ "truncate takes pages from their clients", truncate_takes_pages_away },
 	{ "truncate and punch leave clients armed", truncate_leaves_clients_armed },

@@ -321,8 +321,7 @@ void op_msync(struct proc *pr)
 		const struct slot_page *e = &s->pages[first + i];
 
 		n = alike(s, first + i, nr - i);
-		/* POSIX asks for what was stored through the mapping. */
-		if (!(e->rights & MAY_WRITE))
+		if (e->rights & IS_PRIVATE)
 			continue;
 		compare_backing(e->inode, (size_t)e->pgoff * PAGE,
 				(size_t)n * PAGE, "after msync");
