@@ -318,10 +318,36 @@ int request_munmap(struct client *client, struct request *rq)
 	return err;
 }
 
+static int register_pieces(struct client *client, const struct pieces *pieces)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < pieces->nr; i++)
+		err = uffd_register(client, pieces->piece[i].start,
+				    pieces->piece[i].end -
+				    pieces->piece[i].start, true);
+	return err;
+}
+
+/* They would not be tried again: VM_UFFD_WP says that it has been done. */
+static int arm_pieces(struct client *client, const struct pieces *pieces)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < pieces->nr; i++)
+		err = client_arm(client, pieces->piece[i].start,
+				 pieces->piece[i].end - pieces->piece[i].start);
+	if (err)
+		client_kill(client, "its stores would go unnoticed");
+	return err;
+}
+
 /*
  * What may be written to for the first time was registered for reading only, so
- * that its kernel mapped around by itself. If this fails the client's kernel
- * still refuses it to write. Context: client->lock.
+ * that its kernel mapped around by itself. The kernel may have no room to
+ * register it anew: so that comes first, before VM_UFFD_WP says that it is done.
+ * If this fails the client's kernel still refuses it to write.
+ * Context: client->lock.
  */
 static int protect_range(struct client *client, unsigned long addr, size_t len,
 			 unsigned long vm_flags)
@@ -331,11 +357,9 @@ static int protect_range(struct client *client, unsigned long addr, size_t len,
 
 	if (vm_flags & VM_WRITE)
 		err = find_pieces(client, addr, len, VM_UFFD_WP, &unarmed);
+	err = err ?: register_pieces(client, &unarmed);
 	err = err ?: do_mprotect(client->mm, addr, len, vm_flags);
-	for (size_t i = 0; !err && i < unarmed.nr; i++)
-		err = register_range(client, unarmed.piece[i].start,
-				     unarmed.piece[i].end -
-				     unarmed.piece[i].start, true);
+	err = err ?: arm_pieces(client, &unarmed);
 	free(unarmed.piece);
 	return err;
 }

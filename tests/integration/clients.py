@@ -36,7 +36,9 @@ READ, WRITE = 1, 2
 SHARED, MPRIVATE, MFIXED, ANON, NORESERVE = 1, 2, 0x10, 0x20, 0x4000
 TASK_SIZE = 0x7ffffffff000
 REGION = 1 << 30
-EPERM, EBADF, EACCES, EFAULT, EEXIST, EINVAL, ENOTTY = 1, 9, 13, 14, 17, 22, 25
+WPFLT = 3
+EPERM, EBADF, ENOMEM, EACCES, EFAULT, EEXIST = 1, 9, 12, 13, 14, 17
+EINVAL, ENOTTY = 22, 25
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
@@ -814,6 +816,37 @@ def remaps_behind_our_back(mnt):
     assert c.ask(STATS)[1][4] == 0
 
 
+def fill_up_mappings():
+    """as many as the kernel allows, nearly; returns what to unmap"""
+    with open("/proc/sys/vm/max_map_count") as f:
+        pages = int(f.read()) + 16
+    addr = sys_mmap(0, pages * PAGE, READ, MPRIVATE | ANON | NORESERVE)
+    for i in range(1, pages, 2):
+        if libc.mprotect(addr + i * PAGE, PAGE, 0):
+            return addr, pages * PAGE
+    raise AssertionError("no limit met")
+
+
+def may_write_in_the_end(mnt):
+    """MPROTECT that had no room at first: stores are noticed all the same"""
+    fd = os.open(mnt + "/protected", os.O_RDWR | os.O_CREAT, 0o644)
+    os.pwrite(fd, b"".join(page_of(i) for i in range(16)), 0)
+    c = Client(mnt)
+    addr = c.map(fd, 16 * PAGE, prot=READ)
+    for i in range(16):
+        assert peek(addr + i * PAGE) == page_of(i)[:16], i
+    filler = fill_up_mappings()
+    err = c.err(MPROTECT, addr + 5 * PAGE, PAGE, READ | WRITE)
+    ok(libc.munmap(*filler, 0), "munmap")
+    assert err == -ENOMEM, err
+    assert c.err(MPROTECT, addr + 5 * PAGE, PAGE, READ | WRITE) == 0
+    ok(libc.mprotect(addr + 5 * PAGE, PAGE, READ | WRITE), "mprotect")
+    before = c.ask(STATS)[1][WPFLT]
+    poke(addr + 5 * PAGE, b"stored")
+    assert c.ask(STATS)[1][WPFLT] == before + 1, "nobody has noticed"
+    assert c.err(MSYNC, addr, 16 * PAGE, 4) == 0
+
+
 def read_past_kernel(path, page):
     """what the daemon has; the kernel may keep copies of what is punched"""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECT)
@@ -1120,7 +1153,7 @@ CASES = [f for f in (
     killed_with_offers, read_only, absurd_numbers, commit_nothing, killed_at_every_step,
     exits_with_requests, execs, execs_keeping_descriptors, closes_all,
     unmaps_behind_our_back, maps_over, remaps_behind_our_back,
-    remove_behind_our_back, floods_requests, floods_from_many_connections,
+    may_write_in_the_end, remove_behind_our_back, floods_requests, floods_from_many_connections,
     floods_events, floods_faults, blocking_uffd, connects_and_does_nothing)]
 
 
