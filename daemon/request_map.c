@@ -230,11 +230,10 @@ static struct vm_file *mapping_at(struct client *client, unsigned long addr,
 	struct vm_file *file = NULL;
 
 	down_read(&mm->mmap_lock);
-	vma = find_vma(mm, addr);
-	if (vma && vma->vm_start <= addr && addr + len <= vma->vm_end) {
+	vma = find_one_mapping(mm, addr, addr + len, flagsp);
+	if (vma) {
 		file = vma->vm_file;
 		get_vm_file(file);
-		*flagsp = vma->vm_flags;
 		*pgoffp = linear_page_index(vma, addr);
 	}
 	up_read(&mm->mmap_lock);

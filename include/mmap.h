@@ -309,6 +309,14 @@ struct vm_area_struct *find_vma_prev(struct mm_struct *mm, unsigned long addr,
 struct vm_area_struct *find_vma_intersection(struct mm_struct *mm,
 					     unsigned long start,
 					     unsigned long end);
+/*
+ * To who mapped [@start, @end) it is one mapping: VMAs that continue each other
+ * and are alike but for VM_UFFD_WP, which a part keeps that was once writable.
+ * Return: the first, and in *@flagsp what any of them has; or NULL.
+ */
+struct vm_area_struct *find_one_mapping(struct mm_struct *mm,
+					unsigned long start, unsigned long end,
+					unsigned long *flagsp);
 
 /* ---- the system calls, mm/mmap.c, mm/mprotect.c, ...: take mmap_lock ---- */
 
@@ -361,7 +369,8 @@ int do_mprotect(struct mm_struct *mm, unsigned long addr, size_t len,
  *            otherwise. Outside of the region, whether there is room for it to
  *            grow is for the client to see: we know our mappings only
  * The old range, or its cut-off tail, is unmapped; what is new has nothing in
- * it and has to be armed. [@addr, @addr + @old_len) must be in one VMA.
+ * it and has to be armed. [@addr, @addr + @old_len) must be
+ * one mapping (find_one_mapping()); what moves has VM_UFFD_WP if a part had it.
  * Return: 0, -EFAULT (no such range), -ENOMEM (no room), -EINVAL.
  */
 int do_mremap(struct mm_struct *mm, unsigned long addr, size_t old_len,

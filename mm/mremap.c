@@ -53,6 +53,7 @@ static void grow(struct mm_struct *mm, const struct vma_remap *r)
 {
 	struct vma_area tail = r->new;
 
+	tail.flags = find_vma(mm, r->old.end - 1)->vm_flags;
 	tail.start = r->old.end;
 	tail.pgoff = r->old.pgoff + ((r->old.end - r->old.start) >> PAGE_SHIFT);
 	BUG_ON(!vma_merge(mm, &tail, NULL));	/* it continues the old one */
@@ -112,13 +113,13 @@ static int resize(struct mm_struct *mm, struct vma_remap *r)
 static int __do_mremap(struct mm_struct *mm, struct vma_remap *r,
 		       unsigned int map_flags)
 {
-	struct vm_area_struct *vma = find_vma(mm, r->old.start);
 	pgoff_t nr = (r->new.end - r->new.start) >> PAGE_SHIFT;
+	struct vm_area_struct *vma;
 
-	if (!vma || vma->vm_start > r->old.start || vma->vm_end < r->old.end)
+	vma = find_one_mapping(mm, r->old.start, r->old.end, &r->new.flags);
+	if (!vma)
 		return -EFAULT;
 	r->old.file = r->new.file = vma->vm_file;
-	r->old.flags = r->new.flags = vma->vm_flags;
 	r->old.pgoff = r->new.pgoff = linear_page_index(vma, r->old.start);
 	if (r->new.pgoff > MAX_FILE_PAGES - nr)
 		return -EINVAL;

@@ -246,6 +246,32 @@ struct vm_area_struct *find_vma_intersection(struct mm_struct *mm,
 	return vma && vma->vm_start < end && start < end ? vma : NULL;
 }
 
+static bool is_one_mapping(const struct vm_area_struct *vma,
+			   const struct vm_area_struct *next)
+{
+	return next && next->vm_start == vma->vm_end &&
+		next->vm_file == vma->vm_file &&
+		next->vm_pgoff == vma->vm_pgoff + vma_pages(vma) &&
+		!((next->vm_flags ^ vma->vm_flags) & ~VM_UFFD_WP);
+}
+
+struct vm_area_struct *find_one_mapping(struct mm_struct *mm,
+					unsigned long start, unsigned long end,
+					unsigned long *flagsp)
+{
+	struct vm_area_struct *vma = find_vma(mm, start), *first = vma;
+
+	if (!vma || vma->vm_start > start)
+		return NULL;
+	*flagsp = vma->vm_flags;
+	for (; vma->vm_end < end; vma = vma->vm_next) {
+		if (!is_one_mapping(vma, vma->vm_next))
+			return NULL;
+		*flagsp |= vma->vm_next->vm_flags;
+	}
+	return first;
+}
+
 bool vma_range_mapped(struct mm_struct *mm, unsigned long start,
 		      unsigned long end)
 {

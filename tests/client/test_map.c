@@ -265,6 +265,37 @@ static void remap(void)
 	close(fd);
 }
 
+/* Pages that were once writable are to be moved with those that never were. */
+static void remap_once_writable(void)
+{
+	int fd = make_file("remap3", NR_PAGES, O_RDWR);
+	struct pagefs *p = mount_conn();
+	char *addr = map_pages(fd, 0, 8, PROT_READ), *next;
+	void *got = addr;
+
+	CU_ASSERT_EQUAL(pagefs_mprotect(p, addr + 4 * PAGE, 2 * PAGE, RW), 0);
+	CU_ASSERT_EQUAL(poke(addr + 4 * PAGE, page_word(4)), 0);
+	CU_ASSERT_EQUAL(pagefs_mprotect(p, addr + 4 * PAGE, 2 * PAGE,
+					PROT_READ), 0);
+	CU_ASSERT_EQUAL(pagefs_mremap(p, addr, 8 * PAGE, 16 * PAGE,
+				      MREMAP_MAYMOVE, NULL, &got), 0);
+	addr = got;
+	CU_ASSERT(shows(addr, 0, 16));
+	CU_ASSERT_EQUAL(pagefs_mmap(p, addr + 16 * PAGE, PAGE, RW, MAP_SHARED |
+				    MAP_FIXED, fd, 0, (void **)&next), 0);
+	CU_ASSERT_EQUAL(pagefs_mremap(p, addr, 16 * PAGE, 24 * PAGE,
+				      MREMAP_MAYMOVE, NULL, &got), 0);
+	CU_ASSERT(shows(got, 0, 24));
+	CU_ASSERT_EQUAL(pagefs_mprotect(p, got, 24 * PAGE, RW), 0);
+	for (size_t i = 0; i < 24; i++)
+		CU_ASSERT_EQUAL(poke((char *)got + i * PAGE, page_word(i)), 0);
+	CU_ASSERT_EQUAL(pagefs_mremap(p, got, 24 * PAGE, 8 * PAGE, 0, NULL,
+				      &got), 0);
+	unmap_pages(got, 8);
+	unmap_pages(next, 1);
+	close(fd);
+}
+
 /* Where the kernel, not the daemon, knows what is free. */
 static void remap_outside(void)
 {
@@ -682,6 +713,7 @@ static const struct test_case cases[] = {
 	{ "MAP_FIXED replaces, MAP_FIXED_NOREPLACE does not", fixed },
 	{ "mprotect takes rights and gives them back", protect },
 	{ "mremap shrinks, grows and moves", remap },
+	{ "mremap of what was writable in parts", remap_once_writable },
 	{ "mremap outside the region does not run into others", remap_outside },
 	{ "past the end is SIGBUS until the file grows", truncated },
 	{ "a deleted file stays mapped", deleted },

@@ -224,6 +224,14 @@ static const struct remap_case remaps[] = {
 	{ "rrrrrr",  1, 1, 1, MAP_HERE, true, 4, 0, "r.rr|r|r", 4 },
 	{ "rrrrrr",  4, 2, 2, MAP_HERE, true, 1, 0, "r|rr|r", 1 },
 	{ "..rr",    2, 2, 2, MAP_HERE, true, 0, 0, "rr", 0 },
+	/* parts of it were once writable */
+	{ "rr|vv|rr", 0, 6, 6, MAP_HERE, true, 8, 0, "........vvvvvv", 8 },
+	{ "rr|vv|rr", 1, 4, 6, MAP_HERE, true, 8, 0, "r....r..vvvvvv", 8 },
+	{ "rr|vv|rr", 0, 6, 8, 0, false, 0, 0, "rr|vv|rrrr", 0 },
+	{ "rr|vv",   0, 4, 6, 0, false, 0, 0, "rr|vvvv", 0 },
+	{ "vv|rr.w", 0, 4, 6, 0, true, 0, 0, ".....w|vvvvvv", 6 },
+	{ "rr|vv|rr", 0, 6, 3, 0, false, 0, 0, "rr|v", 0 },
+	{ "rr|vv|RR", 0, 6, 8, 0, true, 0, -EFAULT, NULL, 0 },
 	/* refused */
 	{ "rrrr",    0, 2, 2, MAP_HERE, true, 1, -EINVAL, NULL, 0 },
 	{ "rrrr",    2, 2, 4, MAP_HERE, true, 0, -EINVAL, NULL, 0 },

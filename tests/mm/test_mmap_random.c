@@ -159,6 +159,16 @@ static bool page_continues(unsigned int i)
 	       a->pgoff + 1 == b->pgoff;
 }
 
+/* To who mapped it: parts of it may once have been writable. */
+static bool is_one_mapping(unsigned int i)
+{
+	const struct model_page *a = &model[i - 1], *b = &model[i];
+
+	return a->file >= 0 && a->file == b->file &&
+	       !((a->flags ^ b->flags) & ~VM_UFFD_WP) &&
+	       a->pgoff + 1 == b->pgoff;
+}
+
 static unsigned long model_may(int file, unsigned long flags)
 {
 	flags |= VM_MAYREAD | VM_MAYEXEC;
@@ -314,6 +324,8 @@ static void model_move(unsigned int from, unsigned int nr, unsigned int to,
 {
 	struct model_page first = model[from];
 
+	for (unsigned int i = from; i < from + nr; i++)
+		first.flags |= model[i].flags & VM_UFFD_WP;
 	model_unmap(to, new_nr);
 	model_unmap(from, nr);
 	for (unsigned int i = 0; i < new_nr; i++) {
@@ -356,7 +368,7 @@ static bool step_remap(unsigned int at, unsigned int nr)
 	unsigned int to = test_rand(&rnd) % (MODEL_PAGES - new_nr);
 	bool here = test_rand(&rnd) % 2, may_move = test_rand(&rnd) % 2;
 	unsigned long addr = 0;
-	bool one_vma = model[at].file >= 0;
+	bool one = model[at].file >= 0;
 	int err;
 
 	if (!here && at + new_nr > MODEL_PAGES)
@@ -364,10 +376,10 @@ static bool step_remap(unsigned int at, unsigned int nr)
 	err = do_mremap(mm, page_addr(at), nr * PAGE_SIZE, new_nr * PAGE_SIZE,
 			here ? MAP_HERE : 0, may_move, page_addr(to), &addr);
 	for (unsigned int i = at + 1; i < at + nr; i++)
-		one_vma &= page_continues(i);
+		one &= is_one_mapping(i);
 	if (here && at < to + new_nr && to < at + nr)
 		return err == -EINVAL;
-	if (!one_vma)
+	if (!one)
 		return err == -EFAULT;
 	if (here)
 		model_move(at, nr, to, new_nr);
