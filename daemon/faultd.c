@@ -18,7 +18,7 @@
  * T4. Where several threads fault a read of the disk is not waited for: the fault
  *     is kept, more are served meanwhile, and it is ended when its page has
  *     come. What may wait for something else ends our reads first, for that
- *     may be waiting for their pages.
+ *     may be waiting for their pages; and the faults, for it may wait for long.
  *
  * Locks:  faultd.lock and client->msg_lock, leaves; never both.
  */
@@ -117,10 +117,13 @@ static vm_fault_t handle_without_memory(struct client *client,
 static void end_fault(struct client *client, const struct uffd_msg *msg,
 		      vm_fault_t ret)
 {
-	if (unlikely(ret & VM_FAULT_OOM))
+	if (likely(!(ret & VM_FAULT_ERROR)))
+		return;
+	blk_flush_plug();					/* T4 */
+	if (ret & VM_FAULT_OOM)
 		ret = handle_without_memory(client, fault_address(msg),
 					    fault_flags(msg));
-	if (unlikely(ret & VM_FAULT_ERROR))
+	if (ret & VM_FAULT_ERROR)
 		fault_failed(client, msg, ret);
 }
 
@@ -153,15 +156,6 @@ static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg
 	return true;
 }
 
-static void serve_fault(struct client *client, const struct uffd_msg *msg)
-{
-	slot_serving(msg->arg.pagefault.feat.ptid);
-	if (serve_fault_nowait(client, msg))
-		return;
-	blk_flush_plug();
-	serve_fault_now(client, msg, 0);
-}
-
 /* Those whose pages have come; if nothing of ours is under way any more, all:
  * another thread reads the page. */
 static void serve_kept(void)
@@ -182,6 +176,22 @@ static void serve_kept(void)
 		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED);
 		client_put(kept.client);
 	}
+}
+
+/* T4. Before what may wait. */
+static void end_kept(void)
+{
+	blk_flush_plug();
+	serve_kept();
+}
+
+static void serve_fault(struct client *client, const struct uffd_msg *msg)
+{
+	slot_serving(msg->arg.pagefault.feat.ptid);
+	if (serve_fault_nowait(client, msg))
+		return;
+	end_kept();
+	serve_fault_now(client, msg, 0);
 }
 
 static void listen_to(struct client *client, uint32_t events)
@@ -235,11 +245,11 @@ static bool serve_one(struct client *client)
 		serve_fault(client, &msg);
 		return true;
 	case UFFD_EVENT:
-		blk_flush_plug();				/* T4 */
+		end_kept();
 		client_run_events(client);
 		return true;
 	case UFFD_FULL:
-		blk_flush_plug();
+		end_kept();
 		run_full_backlog(client);
 		return true;
 	case UFFD_BROKEN:
@@ -274,6 +284,7 @@ static void serve_backlog(struct client *client)
 {
 	struct uffd_msg msg;
 
+	end_kept();		/* another client's, too */
 	client_run_events(client);
 	while (uffd_next_fault(client, &msg))
 		serve_fault(client, &msg);
@@ -286,7 +297,6 @@ static void serve_kick(void)
 
 	if (atomic_load(&faultd.stopping))
 		return;		/* all shall see it */
-	blk_flush_plug();					/* T4 */
 	if (read(faultd.kick_fd, &count, sizeof(count)) != sizeof(count))
 		return;		/* another thread was faster */
 	atomic_store(&faultd.kicked, false);			/* T3 */

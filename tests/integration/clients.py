@@ -1146,6 +1146,70 @@ def full_disk(mnt):
     assert c.err(MSYNC, addr, 64 * PAGE, 4) == 0
 
 
+def read_for_ever(mnt, seen):
+    """faults at random; counts its pages in the word at @seen"""
+    c = Client(mnt)
+    fd = os.open(mnt + "/large", os.O_RDONLY)
+    pages = os.fstat(fd).st_size // PAGE
+    addr = c.map(fd, pages * PAGE, prot=READ)
+    i = os.getpid()
+    while True:
+        i = (i * 1103515245 + 12345) % (1 << 31)
+        peek(addr + i // 7 % pages * PAGE)
+        seen.value += 1
+
+
+def store_to(mnt, i):
+    c = Client(mnt)
+    fd = os.open(mnt + "/holes", os.O_RDWR)
+    poke(c.map(fd, 64 * PAGE) + i * PAGE, b"stored")
+
+
+def start_child(children, fn, *args):
+    pid = os.fork()
+    if not pid:
+        try:
+            fn(*args)
+        finally:
+            os._exit(1)
+    children.append(pid)
+
+
+def has_ended(pid):
+    how = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    return os.waitid(os.P_PID, pid, how) is not None
+
+
+def frozen_disk(mnt):
+    """stores wait for the disk's file system; reads do not wait for them"""
+    shared = mmap.mmap(-1, PAGE)
+    seen = (ctypes.c_ulong * 8).from_buffer(shared)
+    children = []
+    os.close(os.open(mnt + "/holes", os.O_RDWR | os.O_CREAT, 0o644))
+    os.truncate(mnt + "/holes", 64 * PAGE)
+    try:
+        for i in range(8):
+            start_child(children, read_for_ever, mnt,
+                        ctypes.c_ulong.from_buffer(shared, 8 * i))
+        until(20, lambda: min(seen) > 100)
+        tell("broken")
+        wait_for("frozen")
+        for i in range(4):
+            start_child(children, store_to, mnt, 7 * i)
+            time.sleep(0.3)
+        before = list(seen)
+        time.sleep(3)
+        went_on = [b - a for a, b in zip(before, seen)]
+        assert min(went_on) > 0, "readers wait: %s" % went_on
+        assert not any(has_ended(pid) for pid in children), \
+            "not even the stores have waited"
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        for pid in children:
+            os.waitpid(pid, 0)
+
+
 CASES = [f for f in (
     garbage, half_message, empty_packet, wrong_version, unknown_type,
     wrong_descriptors, without_hello, without_uffd, not_a_uffd, wrong_files,

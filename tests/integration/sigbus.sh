@@ -1,16 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # Faults that cannot be served: SIGBUS, or EFAULT from a system call; and once
-# the disk has recovered they can, in the same mapping.
+# the disk has recovered they can, in the same mapping. And some that must wait,
+# for which others must not.
 #
-# The disk is a loop device whose file we cut off, or fill.
+# The disk is a loop device whose file we cut off, fill, or freeze.
 . "${0%/*}/lib.sh"
 need_root
-need python3 losetup mkfs.ext4
+need python3 losetup mkfs.ext4 fsfreeze
 
 LOOP=
 CLIENT=
 extra_cleanup() {
+	fsfreeze -u "$BACK"
 	[ -z "$CLIENT" ] || kill -9 "$CLIENT" "$(pgrep -P "$CLIENT")"
 	umount "$BACK" || umount -l "$BACK"
 	[ -z "$LOOP" ] || losetup -d "$LOOP"
@@ -34,15 +36,28 @@ start_client() {
 		grep -q broken "$T/said" || { cat "$T/said"; return 1; }
 }
 
+# finish_client [WORD]: what it waits for
 finish_client() {
-	echo mended >&3
+	echo "${1:-mended}" >&3
 	exec 3>&-
 	wait "$CLIENT" || { cat "$T/said"; return 1; }
 	CLIENT=
 }
 
+# In any case it is thawed: nothing can be unmounted before.
+finish_frozen() {
+	local status
+
+	fsfreeze -f "$BACK" || return
+	finish_client frozen
+	status=$?
+	fsfreeze -u "$BACK"
+	return $status
+}
+
+# serve [SIZE]: of memory
 serve() {
-	start --memory=32M --log-level=debug
+	start --memory="${1:-32M}" --log-level=debug
 	# It listens a moment after the mount is there.
 	wait_until 10 grep -q . "$MNT/.pagefs/socket" ||
 		skip "no userfaultfd for the daemon here"
@@ -71,4 +86,17 @@ dd if=/dev/zero of="$MNT/filler" bs=4096 status=none 2>/dev/null
 check "a store the disk has no room for raises SIGBUS" start_client full_disk
 rm "$MNT/filler"
 check "when there is room again it succeeds" finish_client
+stop
+
+# A store needs a block of a disk that is all but full, and waits for it.
+head -c 36M /dev/urandom >"$BACK/large"
+free=$(stat -f -c %f "$BACK")
+[ "$free" -le 1024 ] || head -c $(((free - 1024) * 4096)) /dev/zero >"$BACK/filler"
+sync
+serve 16M
+check "clients read more than memory can hold" \
+	start_client frozen_disk
+sync
+check "they do not wait for the stores of others, which wait for the disk" \
+	finish_frozen
 stop
