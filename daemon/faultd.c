@@ -156,43 +156,7 @@ static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg
 	return true;
 }
 
-/* Those whose pages have come; if nothing of ours is under way any more, all:
- * another thread reads the page. */
-static void serve_kept(void)
-{
-	unsigned int i = 0;
-
-	while (i < nr_kept) {
-		struct kept_fault kept = kept_faults[i];
-
-		if (current_plug && page_test(kept.page, PG_locked)) {
-			i++;
-			continue;
-		}
-		/* before it is served: that may come back here */
-		kept_faults[i] = kept_faults[--nr_kept];
-		/* and with no reference: the page's frame is to be freed */
-		put_wait_page(kept.page);
-		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED);
-		client_put(kept.client);
-	}
-}
-
-/* T4. Before what may wait. */
-static void end_kept(void)
-{
-	blk_flush_plug();
-	serve_kept();
-}
-
-static void serve_fault(struct client *client, const struct uffd_msg *msg)
-{
-	slot_serving(msg->arg.pagefault.feat.ptid);
-	if (serve_fault_nowait(client, msg))
-		return;
-	end_kept();
-	serve_fault_now(client, msg, 0);
-}
+/* ---- T2, T4: who is at work for whom ---- */
 
 static void listen_to(struct client *client, uint32_t events)
 {
@@ -226,6 +190,79 @@ static void end_service(struct client *client)
 	atomic_fetch_sub(&client->in_service, 1);
 	if (unlikely(atomic_load(&client->throttled)))
 		check_throttle(client);
+}
+
+/* Is it the first one of its client? */
+static bool keeps_first(unsigned int i)
+{
+	for (unsigned int j = 0; j < i; j++)
+		if (kept_faults[j].client == kept_faults[i].client)
+			return false;
+	return true;
+}
+
+/* Who waits for what he reads is at work for all whose faults he keeps (T2). */
+static void for_each_kept_client(void (*fn)(struct client *client))
+{
+	for (unsigned int i = 0; i < nr_kept; i++)
+		if (keeps_first(i))
+			fn(kept_faults[i].client);
+}
+
+/* Those whose pages have come; if nothing of ours is under way any more, all:
+ * another thread reads the page. */
+static void serve_kept(void)
+{
+	unsigned int i = 0;
+
+	while (i < nr_kept) {
+		struct kept_fault kept = kept_faults[i];
+
+		if (current_plug && page_test(kept.page, PG_locked)) {
+			i++;
+			continue;
+		}
+		/* before it is served: that may come back here */
+		kept_faults[i] = kept_faults[--nr_kept];
+		/* and with no reference: the page's frame is to be freed */
+		put_wait_page(kept.page);
+		begin_service(kept.client);
+		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED);
+		end_service(kept.client);
+		client_put(kept.client);
+	}
+}
+
+/* T4. Before what may wait. */
+static void end_kept(void)
+{
+	if (current_plug) {
+		for_each_kept_client(begin_service);
+		blk_flush_plug();
+		for_each_kept_client(end_service);
+	}
+	serve_kept();
+}
+
+/*
+ * Nobody is listened to meanwhile. Without @wait our reads are just submitted, and
+ * what has come is seen to: a device may be so busy that this, too, waits.
+ */
+static void wait_for_kept(bool wait)
+{
+	for_each_kept_client(begin_service);
+	fs_poll_io(-1, wait);
+	for_each_kept_client(end_service);
+	serve_kept();
+}
+
+static void serve_fault(struct client *client, const struct uffd_msg *msg)
+{
+	slot_serving(msg->arg.pagefault.feat.ptid);
+	if (serve_fault_nowait(client, msg))
+		return;
+	end_kept();
+	serve_fault_now(client, msg, 0);
 }
 
 /* Nothing is read before its events are done: wait for who is at it. */
@@ -367,21 +404,24 @@ static void wait_and_serve(void)
 	came = epoll_wait(faultd.epfd, &ev, 1, had_io ? 0 : -1) == 1;
 	if (came)
 		serve_event(&ev);
+	if (!has_io())
+		return;
 	if (nr_kept == MAX_KEPT) {	/* somebody else listens meanwhile */
 		thread_will_block();
-		fs_poll_io(-1, true);
-	} else if (has_io()) {
-		fs_poll_io(faultd.epfd, had_io && !came && current_plug);
+		wait_for_kept(true);
+	} else if (had_io && !came && current_plug) {
+		fs_poll_io(faultd.epfd, true);
+		serve_kept();
+	} else {
+		wait_for_kept(false);
 	}
-	serve_kept();
 }
 
 static void serve_until_stopped(void)
 {
 	for (;;) {
 		if (has_io() && !slot_try_enter()) {
-			fs_poll_io(-1, true);
-			serve_kept();
+			wait_for_kept(true);
 		} else if (has_io() || slot_enter()) {
 			wait_and_serve();
 		} else {

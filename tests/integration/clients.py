@@ -4,7 +4,7 @@ clients.py MNT NAME - one client of a mount that maps files, good or bad
 
 A client written from the wire header alone, so that it can lie. clients.sh
 runs each of CASES in a process of its own and "honest" after each: what one
-client does must cost the others nothing. sigbus.sh runs others.
+client does must cost the others nothing. sigbus.sh and stuck.sh run others.
 """
 import ctypes
 import fcntl
@@ -1037,7 +1037,7 @@ def faults(mnt):
         time.sleep(1000)
 
 
-# ---- for sigbus.sh, which breaks the disk under these ----
+# ---- for sigbus.sh and stuck.sh, which break the disk under these ----
 
 def write_from(addr):
     """write(2) from a mapped page: errno or 0"""
@@ -1166,8 +1166,10 @@ def store_to(mnt, i):
 
 
 def start_child(children, fn, *args):
+    """it ends with us, however that may be"""
     pid = os.fork()
     if not pid:
+        libc.prctl(1, signal.SIGKILL)
         try:
             fn(*args)
         finally:
@@ -1208,6 +1210,53 @@ def frozen_disk(mnt):
             os.kill(pid, signal.SIGKILL)
         for pid in children:
             os.waitpid(pid, 0)
+
+
+def touch_for_ever(addr, pages, i):
+    r = i * 7919 + 1
+    while True:
+        r = (r * 1103515245 + 12345) % (1 << 31)
+        where = addr + r // 7 % pages * PAGE
+        libc.memcmp(ctypes.c_void_p(where), b"", 1)
+
+
+def read_with_many(mnt, threads):
+    c = Client(mnt)
+    fd = os.open(mnt + "/large", os.O_RDONLY)
+    pages = os.fstat(fd).st_size // PAGE
+    addr = c.map(fd, pages * PAGE, prot=READ)
+    for i in range(threads):
+        threading.Thread(target=touch_for_ever, args=(addr, pages, i),
+                         daemon=True).start()
+    time.sleep(1000)
+
+
+def keep_in_memory(fd, pages, seconds):
+    buf = mmap.mmap(-1, pages * PAGE)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        os.preadv(fd, [buf], 0)
+        time.sleep(0.01)
+
+
+def stuck_disk(mnt):
+    """a client all of whose faults wait leaves threads for others'"""
+    children = []
+    start_child(children, read_with_many, mnt, 900)
+    c = Client(mnt)
+    fd = os.open(mnt + "/small", os.O_RDONLY | os.O_DIRECT)
+    addr = c.map(fd, 64 * PAGE, prot=READ)
+    try:
+        keep_in_memory(fd, 64, 3)
+        tell("broken")
+        keep_in_memory(fd, 64, 4)
+        signal.alarm(10)  # who waits for a page hears no more than that
+        for i in range(64):
+            peek(addr + i * PAGE)
+        signal.alarm(0)
+    finally:
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
 
 
 CASES = [f for f in (
