@@ -15,11 +15,6 @@
  * T3. Whoever puts something into a client's backlog kicks, after that; the kick
  *     is taken back before the backlogs are looked at.
  *
- * T4. Where several threads fault a read of the disk is not waited for: the fault
- *     is kept, more are served meanwhile, and it is ended when its page has
- *     come. What may wait for something else ends our reads first, for that
- *     may be waiting for their pages; and the faults, for it may wait for long.
- *
  * Locks:  faultd.lock and client->msg_lock, leaves; never both.
  */
 #include <errno.h>
@@ -33,10 +28,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include "blocking.h"
 #include "internal.h"
-#include "pagefs_fs.h"
-#include "pagemap.h"
 #include "uffd_abi.h"
 
 #define MAX_THREADS	64u
@@ -46,8 +38,6 @@
 #define SPARE_THREADS	2u	/* parked, at start */
 /* Messages of one client in a row, before others get their turn. */
 #define READ_ROW	8u
-#define OOM_TRIES	10u	/* of a fault that finds no memory, ... */
-#define OOM_PAUSE_NS	10000000	/* ... so far apart; arbitrary */
 #define STOP_RETRY_MS	10u
 #define WAKE_SIGNAL	SIGUSR1
 #define KICK_ID		UINT64_MAX	/* in epoll: the eventfd */
@@ -68,95 +58,7 @@ static struct {
 	int epfd, kick_fd;		/* (C) */
 } faultd;
 
-/*
- * Faults whose pages this thread reads. Arbitrary: the disk gains little from
- * more than 32 at a time, and there is a thread for each CPU.
- */
-#define MAX_KEPT	16u
-
-struct kept_fault {
-	struct client *client;		/* referenced */
-	struct uffd_msg msg;
-	struct page *page;		/* referenced */
-};
-
-static __thread struct kept_fault kept_faults[MAX_KEPT];
-static __thread unsigned int nr_kept;
-
-/* ---- serving ---- */
-
-static unsigned long fault_address(const struct uffd_msg *msg)
-{
-	return msg->arg.pagefault.address & PAGE_MASK;
-}
-
-static unsigned int fault_flags(const struct uffd_msg *msg)
-{
-	if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WP)
-		return FAULT_FLAG_WRITE | FAULT_FLAG_WP;
-	if (msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE)
-		return FAULT_FLAG_WRITE;
-	return 0;
-}
-
-/* Memory may come back: reclaim has been at it, and goes on. */
-static vm_fault_t handle_without_memory(struct client *client,
-					unsigned long addr, unsigned int flags)
-{
-	const struct timespec pause = { .tv_nsec = OOM_PAUSE_NS };
-	vm_fault_t ret = VM_FAULT_OOM;
-
-	for (unsigned int i = 0; i < OOM_TRIES && (ret & VM_FAULT_OOM); i++) {
-		thread_will_block();
-		nanosleep(&pause, NULL);
-		ret = handle_mm_fault(client->mm, addr, flags);
-	}
-	return ret;
-}
-
-static void end_fault(struct client *client, const struct uffd_msg *msg,
-		      vm_fault_t ret)
-{
-	if (likely(!(ret & VM_FAULT_ERROR)))
-		return;
-	blk_flush_plug();					/* T4 */
-	if (ret & VM_FAULT_OOM)
-		ret = handle_without_memory(client, fault_address(msg),
-					    fault_flags(msg));
-	if (ret & VM_FAULT_ERROR)
-		fault_failed(client, msg, ret);
-}
-
-/* To its end, whatever that waits for. */
-static void serve_fault_now(struct client *client, const struct uffd_msg *msg,
-			    unsigned int flags)
-{
-	end_fault(client, msg, handle_mm_fault(client->mm, fault_address(msg),
-					       fault_flags(msg) | flags));
-}
-
-/* T4. Return: false: that is not for this fault. */
-static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg)
-{
-	struct kept_fault *kept = &kept_faults[nr_kept];
-	vm_fault_t ret;
-
-	if (fault_flags(msg) || nr_kept == MAX_KEPT || !slot_may_go_on())
-		return false;
-	ret = handle_mm_fault_nowait(client->mm, fault_address(msg),
-				     &kept->page);
-	if (!kept->page) {
-		end_fault(client, msg, ret);
-		return true;
-	}
-	client_get(client);
-	kept->client = client;
-	kept->msg = *msg;
-	nr_kept++;
-	return true;
-}
-
-/* ---- T2, T4: who is at work for whom ---- */
+/* ---- T2: who is at work for whom ---- */
 
 static void listen_to(struct client *client, uint32_t events)
 {
@@ -179,91 +81,20 @@ static void check_throttle(struct client *client)
 	mutex_unlock(&client->msg_lock);
 }
 
-static void begin_service(struct client *client)
+void faultd_begin_service(struct client *client)
 {
 	if (atomic_fetch_add(&client->in_service, 1) + 1 >= faultd.max_per_client)
 		check_throttle(client);
 }
 
-static void end_service(struct client *client)
+void faultd_end_service(struct client *client)
 {
 	atomic_fetch_sub(&client->in_service, 1);
 	if (unlikely(atomic_load(&client->throttled)))
 		check_throttle(client);
 }
 
-/* Is it the first one of its client? */
-static bool keeps_first(unsigned int i)
-{
-	for (unsigned int j = 0; j < i; j++)
-		if (kept_faults[j].client == kept_faults[i].client)
-			return false;
-	return true;
-}
-
-/* Who waits for what he reads is at work for all whose faults he keeps (T2). */
-static void for_each_kept_client(void (*fn)(struct client *client))
-{
-	for (unsigned int i = 0; i < nr_kept; i++)
-		if (keeps_first(i))
-			fn(kept_faults[i].client);
-}
-
-/* Those whose pages have come; if nothing of ours is under way any more, all:
- * another thread reads the page. */
-static void serve_kept(void)
-{
-	unsigned int i = 0;
-
-	while (i < nr_kept) {
-		struct kept_fault kept = kept_faults[i];
-
-		if (current_plug && page_test(kept.page, PG_locked)) {
-			i++;
-			continue;
-		}
-		/* before it is served: that may come back here */
-		kept_faults[i] = kept_faults[--nr_kept];
-		/* and with no reference: the page's frame is to be freed */
-		put_wait_page(kept.page);
-		begin_service(kept.client);
-		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED);
-		end_service(kept.client);
-		client_put(kept.client);
-	}
-}
-
-/* T4. Before what may wait. */
-static void end_kept(void)
-{
-	if (current_plug) {
-		for_each_kept_client(begin_service);
-		blk_flush_plug();
-		for_each_kept_client(end_service);
-	}
-	serve_kept();
-}
-
-/*
- * Nobody is listened to meanwhile. Without @wait our reads are just submitted, and
- * what has come is seen to: a device may be so busy that this, too, waits.
- */
-static void wait_for_kept(bool wait)
-{
-	for_each_kept_client(begin_service);
-	fs_poll_io(-1, wait);
-	for_each_kept_client(end_service);
-	serve_kept();
-}
-
-static void serve_fault(struct client *client, const struct uffd_msg *msg)
-{
-	slot_serving(msg->arg.pagefault.feat.ptid);
-	if (serve_fault_nowait(client, msg))
-		return;
-	end_kept();
-	serve_fault_now(client, msg, 0);
-}
+/* ---- messages ---- */
 
 /* Nothing is read before its events are done: wait for who is at it. */
 static void run_full_backlog(struct client *client)
@@ -302,10 +133,10 @@ static void serve_client(struct client *client)
 {
 	unsigned int row = 0;
 
-	begin_service(client);
+	faultd_begin_service(client);
 	while (serve_one(client) && ++row < READ_ROW && slot_may_go_on())
 		;
-	end_service(client);
+	faultd_end_service(client);
 }
 
 /* Somebody has cleared O_NONBLOCK: epoll says so again and again. */
@@ -388,41 +219,28 @@ static void fault_thread_signals(void)
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
-/* Reads of ours are under way: read-ahead's too, for which no fault is kept. */
-static bool has_io(void)
-{
-	return nr_kept || current_plug;
-}
-
 /* It has a slot: the next messages. */
 static void wait_and_serve(void)
 {
-	const bool had_io = has_io();
+	const bool had_io = has_kept();
 	struct epoll_event ev;
 	bool came;
 
 	came = epoll_wait(faultd.epfd, &ev, 1, had_io ? 0 : -1) == 1;
 	if (came)
 		serve_event(&ev);
-	if (!has_io())
-		return;
-	if (nr_kept == MAX_KEPT) {	/* somebody else listens meanwhile */
-		thread_will_block();
-		wait_for_kept(true);
-	} else if (had_io && !came && current_plug) {
-		fs_poll_io(faultd.epfd, true);
-		serve_kept();
-	} else {
-		wait_for_kept(false);
-	}
+	if (had_io && !came)
+		wait_for_kept_or(faultd.epfd);
+	else if (has_kept())
+		submit_kept();
 }
 
 static void serve_until_stopped(void)
 {
 	for (;;) {
-		if (has_io() && !slot_try_enter()) {
-			wait_for_kept(true);
-		} else if (has_io() || slot_enter()) {
+		if (has_kept() && !slot_try_enter()) {
+			wait_for_kept();
+		} else if (has_kept() || slot_enter()) {
 			wait_and_serve();
 		} else {
 			break;

@@ -241,9 +241,27 @@ void faultd_del(struct client *client);
 /* Some client has a backlog. Under any lock. */
 void faultd_kick(void);
 
+/* This thread is at work for @client, and no longer. */
+void faultd_begin_service(struct client *client);
+void faultd_end_service(struct client *client);
+
 /* For slots.c. Under any lock. */
 void faultd_want_thread(void);
 void faultd_wake_manager(void);
+
+/* ---- serve.c: for the fault threads alone ---- */
+
+/* To its end, or to where its page is being read. */
+void serve_fault(struct client *client, const struct uffd_msg *msg);
+/* Does this thread keep faults, or is it reading at least? */
+bool has_kept(void);
+/* All of them, now: before anything that may wait. */
+void end_kept(void);
+/* Submit their reads, and serve those whose pages have come. */
+void submit_kept(void);
+/* The same, asleep until there is one; or until @fd is readable. */
+void wait_for_kept(void);
+void wait_for_kept_or(int fd);
 
 /* ---- slots.c: which fault threads wait, and where ---- */
 
