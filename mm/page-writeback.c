@@ -155,8 +155,9 @@ static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 }
 
 /*
- * Each with a round of reclaim, which waits for I/O if there is any. When they
- * are used up a page gets one, or a pass over many would take hours.
+ * Each with a round of reclaim. While others' pages are on their way to the disk
+ * their frames will be free again, and no try is counted. When they are used up a
+ * page gets one, or a pass over many would take hours.
  */
 #define SNAPSHOT_TRIES	64u
 
@@ -184,7 +185,8 @@ static void write_when_memory(struct wb_run *run, struct page *page)
 			return;
 		}
 		unlock_page(page);
-	} while (++run->tries < SNAPSHOT_TRIES);
+		run->tries += !vm_stat_read(NR_WRITEBACK);
+	} while (run->tries < SNAPSHOT_TRIES);
 	mapping_set_error(run->mapping, -ENOMEM);
 	put_page(page);
 	return;

@@ -32,6 +32,7 @@
 
 #include "internal.h"
 #include "page.h"
+#include "vmstat.h"
 #include "window_i.h"
 
 /* Reads and writes of the memfd go on after a signal. */
@@ -234,14 +235,38 @@ void page_drop_snapshot(struct page *page, int refs)
 	WRITE_ONCE(page->pfn, PFN_NONE);
 }
 
+/*
+ * Frames that snapshots may take now. All that are dirty, at once, would take the
+ * last ones, and leave the others' allocations to fail; so while some are on
+ * their way to the disk, and will be free again, no more are made than leave the
+ * zones above their high watermarks. With none on its way one can be made.
+ */
+static unsigned long snapshot_allowance(void)
+{
+	unsigned long free = 0, keep = 0;
+	struct zone *zone;
+
+	for_each_zone(zone) {
+		free += zone_free_frames(zone);
+		keep += zone->watermark[WMARK_HIGH];
+	}
+	if (free > keep)
+		return free - keep;
+	return vm_stat_read(NR_WRITEBACK) > 0 ? 0 : 1;
+}
+
 /* Frames for the pages that have none. Return: how many, from the first on. */
 static unsigned int snapshot_frames(struct page **pages, unsigned int nr)
 {
+	unsigned long allowed = snapshot_allowance();
+
 	for (unsigned int i = 0; i < nr; i++) {
 		pfn_t pfn;
 
 		if (pages[i]->pfn != PFN_NONE)
 			continue;
+		if (!allowed--)
+			return i;
 		pfn = alloc_frames(__GFP_MOVABLE | __GFP_MEMALLOC |
 				   __GFP_KSWAPD, 0);
 		if (pfn == PFN_NONE)

@@ -532,14 +532,15 @@ static vm_fault_t send_message(struct fake_client *c, unsigned long addr,
 {
 	struct fake_waiter w = { .addr = addr & PAGE_MASK };
 	vm_fault_t ret;
+	bool two_steps;
 
 	list_add(&w.link, &c->waiters);
-	c->nr_messages++;
+	two_steps = c->nr_messages++ % 2 && !flags;
 	pthread_mutex_unlock(&c->lock);
-	if (flags || c->nr_messages % 2)
-		ret = handle_mm_fault(c->mm, w.addr, flags);
-	else
+	if (two_steps)
 		ret = handle_in_two_steps(c, &w);
+	else
+		ret = handle_mm_fault(c->mm, w.addr, flags);
 	pthread_mutex_lock(&c->lock);
 	list_del(&w.link);
 	if (!(ret & VM_FAULT_ERROR) && !w.woken)

@@ -598,6 +598,47 @@ static void memory_is_waited_for(void)
 	down();
 }
 
+static void *write_all(void *arg)
+{
+	filemap_fdatawrite_range(&m->file->mapping, 0, LLONG_MAX);
+	return arg;
+}
+
+/* However much is dirty: its snapshots leave the others something. */
+static void snapshots_leave_memory(void)
+{
+	const unsigned long nr = MEMORY / PAGE_SIZE / 2;
+	const unsigned int ratio = atomic_load(&vm_tunables.dirty_ratio);
+	pthread_t thread;
+	pfn_t pfn;
+
+	pair_up(&(struct pair_conf){
+		.memory = MEMORY, .mode = FAKE_ASYNC, .pages = nr,
+		.spare = 16, .region = nr,
+	});
+	at = 0;
+	atomic_store(&vm_tunables.dirty_ratio, 100);	/* nobody writes yet */
+	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, nr, RW, &at), 0);
+	for (unsigned long i = 0; i < nr; i++)
+		CU_ASSERT(stores(c, page_addr(i), i));
+	fake_hold(&disk);
+	BUG_ON(pthread_create(&thread, NULL, write_all, NULL));
+	while (vm_stat_read(NR_WRITEBACK) < 64)
+		usleep(1000);
+	usleep(200000);		/* it has taken what it takes */
+	pfn = alloc_frames(GFP_USER | __GFP_NORETRY, 0);
+	CU_ASSERT(pfn != PFN_NONE);
+	if (pfn != PFN_NONE)
+		free_frames(pfn, 0);
+	fake_release(&disk);
+	BUG_ON(pthread_join(thread, NULL));
+	fake_drain(&disk);
+	for (unsigned long i = 0; i < nr; i += 97)
+		CU_ASSERT_EQUAL(stored(i * PAGE_SIZE), i);
+	atomic_store(&vm_tunables.dirty_ratio, ratio);
+	down();
+}
+
 /* A reader's bytes stay where it was told while the page moves. */
 static void held_bytes_outlive_moves(void)
 {
@@ -941,6 +982,8 @@ static const struct test_case cases[] = {
 	  frames_left_behind_are_found },
 	{ "memory that writeback of windows has is waited for",
 	  memory_is_waited_for },
+	{ "snapshots of all that is dirty leave memory to others",
+	  snapshots_leave_memory },
 	{ "bytes that are held stay put", held_bytes_outlive_moves },
 	{ "truncate takes pages from their clients", truncate_takes_pages_away },
 	{ "truncate and punch leave clients armed", truncate_leaves_clients_armed },
