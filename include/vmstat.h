@@ -33,6 +33,7 @@ enum vm_event_item {
 	PAGEOUTRUN,		/* kswapd balancing runs */
 	ALLOCSTALL,		/* direct reclaims */
 	DROP_PAGECACHE,
+	DROP_SLAB,
 	PGDIRTIED,		/* clean pages made dirty */
 	PGWRITTEN,		/* pages whose writeback ended well */
 	PGWRITE_ERROR,		/* pages whose writeback failed, still dirty */

@@ -545,6 +545,7 @@ unsigned long drop_slab(void)
 	while ((once = shrink_slab(0)))
 		freed += once;
 	kmem_cache_shrink_all();
+	count_vm_event(DROP_SLAB);
 	return freed;
 }
 

@@ -186,6 +186,7 @@ static const char *const event_names[NR_VM_EVENT_ITEMS] = {
 	[PAGEOUTRUN]		= "pageoutrun",
 	[ALLOCSTALL]		= "allocstall",
 	[DROP_PAGECACHE]	= "drop_pagecache",
+	[DROP_SLAB]		= "drop_slab",
 	[PGDIRTIED]		= "nr_dirtied",
 	[PGWRITTEN]		= "nr_written",
 	[PGWRITE_ERROR]		= "pgwrite_error",
