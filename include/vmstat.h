@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * vmstat.h - counters: mm/vmstat.c
+ * vmstat.h - counters: mm/vmstat.c, mm/meminfo.c
  *
  * Two kinds. Events only rise; each thread counts its own and a reader adds
  * them up. States (NR_*) are exact, because limits are enforced with them.
@@ -95,9 +95,10 @@ static inline unsigned long vm_stat_read(enum vm_stat_item item)
 	return v < 0 ? 0 : (unsigned long)v;
 }
 
-/* /proc/vmstat's and /proc/meminfo's text into @buf; returns its length. */
+/* /proc/vmstat's text into @buf, and so on; each returns its length. */
 size_t vmstat_show(char *buf, size_t size);
 size_t meminfo_show(char *buf, size_t size);
+size_t swaps_show(char *buf, size_t size);	/* its head: there are none */
 
 void vmstat_init(void);		/* zeroes everything */
 

@@ -185,6 +185,9 @@ static inline bool should_fail(struct fault_attr *attr)
 /* vmstat.c: snprintf() that returns what it wrote, at most @size - 1. */
 size_t scnprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
 
+/* meminfo.c: pages on this list of every node; an estimate. */
+unsigned long lru_pages(enum lru_list lru);
+
 /* vmscan.c */
 
 /**

@@ -222,59 +222,23 @@ static const char *const stat_names[NR_VM_STAT_ITEMS] = {
 	[NR_SLAB_UNRECLAIMABLE]	= "nr_slab_unreclaimable",
 };
 
-static unsigned long lru_pages(enum lru_list lru)
-{
-	unsigned long nr = 0;
-
-	for (int nid = 0; nid < nr_online_nodes; nid++)
-		nr += READ_ONCE(NODE_DATA(nid)->lruvec.nr[lru]);
-	return nr;
-}
-
 size_t vmstat_show(char *buf, size_t size)
 {
 	size_t len = 0;
 
 	len += scnprintf(buf + len, size - len,
 			 "nr_free_pages %lu\nnr_inactive_file %lu\n"
-			 "nr_active_file %lu\n", nr_free_frames(),
-			 lru_pages(LRU_INACTIVE_FILE),
-			 lru_pages(LRU_ACTIVE_FILE));
+			 "nr_active_file %lu\nnr_mapped %lu\n",
+			 nr_free_frames(), lru_pages(LRU_INACTIVE_FILE),
+			 lru_pages(LRU_ACTIVE_FILE),
+			 vm_stat_read(NR_WINDOW_PAGES));
 	for (int i = 0; i < NR_VM_STAT_ITEMS; i++)
 		len += scnprintf(buf + len, size - len, "%s %lu\n",
 				 stat_names[i], vm_stat_read(i));
 	for (int i = 0; i < NR_VM_EVENT_ITEMS; i++)
 		len += scnprintf(buf + len, size - len, "%s %lu\n",
 				 event_names[i], vm_event(i));
-	return len;
-}
-
-size_t meminfo_show(char *buf, size_t size)
-{
-	unsigned long reclaimable = vm_stat_read(NR_SLAB_RECLAIMABLE);
-	unsigned long unreclaimable = vm_stat_read(NR_SLAB_UNRECLAIMABLE);
-	const struct {
-		const char *name;
-		unsigned long frames;
-	} lines[] = {
-		{ "MemTotal:",		arena_bytes() >> PAGE_SHIFT },
-		{ "MemFree:",		nr_free_frames() },
-		{ "Cached:",		vm_stat_read(NR_FILE_PAGES) },
-		{ "Active(file):",	lru_pages(LRU_ACTIVE_FILE) },
-		{ "Inactive(file):",	lru_pages(LRU_INACTIVE_FILE) },
-		{ "Dirty:",		vm_stat_read(NR_FILE_DIRTY) },
-		{ "Writeback:",		vm_stat_read(NR_WRITEBACK) },
-		{ "Mapped:",		vm_stat_read(NR_WINDOW_PAGES) },
-		{ "Slab:",		reclaimable + unreclaimable },
-		{ "SReclaimable:",	reclaimable },
-		{ "SUnreclaim:",	unreclaimable },
-		{ "PageTables:",	vm_stat_read(NR_PAGETABLE) },
-	};
-	size_t len = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-		len += scnprintf(buf + len, size - len, "%-15s %8lu kB\n",
-				 lines[i].name,
-				 lines[i].frames << (PAGE_SHIFT - 10));
+	/* There is nothing to swap: vmstat(8) wants to hear it. */
+	len += scnprintf(buf + len, size - len, "pswpin 0\npswpout 0\n");
 	return len;
 }

@@ -2,6 +2,7 @@
 /*
  * tests/mm/test_vmstat.c - mm/vmstat.c, and mm/lockdep.c's judgements
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "harness.h"
@@ -69,10 +70,42 @@ static void every_event_and_state_has_a_line(void)
 	vmstat_show(text, sizeof(text));
 	for (char *p = text; (p = strchr(p, '\n')); p++)
 		lines++;
-	CU_ASSERT_EQUAL(lines, 3 + NR_VM_STAT_ITEMS + NR_VM_EVENT_ITEMS);
+	/* And four of other counts, and two of swapping. */
+	CU_ASSERT_EQUAL(lines, 4 + NR_VM_STAT_ITEMS + NR_VM_EVENT_ITEMS + 2);
 	CU_ASSERT_PTR_NULL(strstr(text, "(null)"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nallocstall 42\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nnr_dirty 5\n"));
+	vmstat_init();
+	page_alloc_exit();
+}
+
+static unsigned long available_kb(void)
+{
+	static char text[4096];
+	unsigned long kb = 0;
+
+	meminfo_show(text, sizeof(text));
+	CU_ASSERT_EQUAL(sscanf(strstr(text, "\nMemAvailable:"),
+			       "\nMemAvailable: %lu kB\n", &kb), 1);
+	return kb;
+}
+
+/* All that is free above the watermarks, and what could be. */
+static void available_is_what_can_be_had(void)
+{
+	unsigned long empty;
+
+	BUG_ON(page_alloc_init(64 * SZ_1M, 1));
+	vmstat_init();
+	empty = available_kb();
+	CU_ASSERT(empty < nr_free_frames() * 4 && empty > 32 * 1024);
+	mod_vm_stat(NR_FILE_PAGES, 4096);
+	CU_ASSERT(available_kb() > empty + 4096 * 2);
+	mod_vm_stat(NR_FILE_DIRTY, 3000);
+	mod_vm_stat(NR_WRITEBACK, 2000);
+	CU_ASSERT_EQUAL(available_kb(), empty);
+	mod_vm_stat(NR_SLAB_UNRECLAIMABLE, 1000);
+	CU_ASSERT_EQUAL(available_kb(), empty);
 	vmstat_init();
 	page_alloc_exit();
 }
@@ -90,6 +123,7 @@ static void meminfo_has_linuxs_format(void)
 	CU_ASSERT_EQUAL(strncmp(text, "MemTotal:          65536 kB\nMemFree: ",
 				37), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nCached:               40 kB\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nSwapTotal:             0 kB\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nSlab:                 28 kB\n"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nSUnreclaim:           16 kB\n"));
 	vmstat_init();
@@ -225,6 +259,8 @@ static const struct test_case cases[] = {
 	{ "every event and state has a line",
 	  every_event_and_state_has_a_line },
 	{ "meminfo has Linux's format", meminfo_has_linuxs_format },
+	{ "what is available is what can be had without the disk",
+	  available_is_what_can_be_had },
 	{ "lock inversions die", lock_inversions_die },
 	{ "a waiting writer keeps readers out",
 	  waiting_writer_keeps_readers_out },

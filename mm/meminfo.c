@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * mm/meminfo.c - the text of meminfo and swaps
+ *
+ * Locks:   none; counts are read as they are.
+ * Source:  Linux fs/proc/meminfo.c, mm/page_alloc.c (si_mem_available): names,
+ *          order and units. What can only be 0 here has a line if free(1),
+ *          vmstat(8) and their kind look for it.
+ */
+#include "internal.h"
+#include "vmstat.h"
+
+unsigned long lru_pages(enum lru_list lru)
+{
+	unsigned long nr = 0;
+
+	for (int nid = 0; nid < nr_online_nodes; nid++)
+		nr += READ_ONCE(NODE_DATA(nid)->lruvec.nr[lru]);
+	return nr;
+}
+
+static unsigned long low_watermarks(void)
+{
+	unsigned long frames = 0;
+	struct zone *zone;
+
+	for_each_zone(zone)
+		frames += zone->watermark[WMARK_LOW];
+	return frames;
+}
+
+/*
+ * Frames that could be had without waiting for the disk: what is free above the
+ * watermarks, and of clean pages and inodes all but what has to stay.
+ */
+static unsigned long mem_available(void)
+{
+	unsigned long low = low_watermarks(), free = nr_free_frames();
+	unsigned long cache = vm_stat_read(NR_FILE_PAGES);
+	unsigned long slab = vm_stat_read(NR_SLAB_RECLAIMABLE);
+	unsigned long busy = vm_stat_read(NR_FILE_DIRTY) +
+		vm_stat_read(NR_WRITEBACK);
+
+	free -= min(free, low);
+	cache -= min(cache, busy);
+	cache -= min(cache / 2, low);
+	slab -= min(slab / 2, low);
+	return free + cache + slab;
+}
+
+size_t meminfo_show(char *buf, size_t size)
+{
+	unsigned long reclaimable = vm_stat_read(NR_SLAB_RECLAIMABLE);
+	unsigned long unreclaimable = vm_stat_read(NR_SLAB_UNRECLAIMABLE);
+	unsigned long active = lru_pages(LRU_ACTIVE_FILE);
+	unsigned long inactive = lru_pages(LRU_INACTIVE_FILE);
+	const struct {
+		const char *name;
+		unsigned long frames;
+	} lines[] = {
+		{ "MemTotal:",		arena_bytes() >> PAGE_SHIFT },
+		{ "MemFree:",		nr_free_frames() },
+		{ "MemAvailable:",	mem_available() },
+		{ "Buffers:",		0 },
+		{ "Cached:",		vm_stat_read(NR_FILE_PAGES) },
+		{ "SwapCached:",	0 },
+		{ "Active:",		active },
+		{ "Inactive:",		inactive },
+		{ "Active(anon):",	0 },
+		{ "Inactive(anon):",	0 },
+		{ "Active(file):",	active },
+		{ "Inactive(file):",	inactive },
+		{ "SwapTotal:",		0 },
+		{ "SwapFree:",		0 },
+		{ "Dirty:",		vm_stat_read(NR_FILE_DIRTY) },
+		{ "Writeback:",		vm_stat_read(NR_WRITEBACK) },
+		{ "AnonPages:",		0 },
+		{ "Mapped:",		vm_stat_read(NR_WINDOW_PAGES) },
+		{ "Shmem:",		0 },
+		{ "KReclaimable:",	reclaimable },
+		{ "Slab:",		reclaimable + unreclaimable },
+		{ "SReclaimable:",	reclaimable },
+		{ "SUnreclaim:",	unreclaimable },
+		{ "PageTables:",	vm_stat_read(NR_PAGETABLE) },
+		{ "WritebackTmp:",	0 },
+		{ "Balloon:",		vm_stat_read(NR_BALLOON) },
+	};
+	size_t len = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		len += scnprintf(buf + len, size - len, "%-15s %8lu kB\n",
+				 lines[i].name,
+				 lines[i].frames << (PAGE_SHIFT - 10));
+	return len;
+}
+
+size_t swaps_show(char *buf, size_t size)
+{
+	return scnprintf(buf, size,
+			 "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+}
