@@ -289,6 +289,13 @@ static inline void mmgrab(struct mm_struct *mm)
 void mmdrop(struct mm_struct *mm);
 /* The mm of process @pid with mmget() done, or NULL. */
 struct mm_struct *find_get_mm(pid_t pid);
+/*
+ * The same with mmgrab() done, for those who may only look: the last mmput()
+ * may wait for the kernel, and so for them. There may be nothing in it any more.
+ */
+struct mm_struct *find_grab_mm(pid_t pid);
+/* The lowest pid above @after that has an mm; 0: none has. */
+pid_t next_mm_pid(pid_t after);
 /* Calls @fn for each mm, held by mmget(), until it returns false. */
 void for_each_mm(bool (*fn)(struct mm_struct *mm, void *arg), void *arg);
 
@@ -418,6 +425,21 @@ int do_msync(struct mm_struct *mm, unsigned long addr, size_t len,
 
 /* BUGs unless list, tree, counts, i_mmap and page tables agree. Quiet mm. */
 void mm_check(struct mm_struct *mm);
+
+/* ---- mm/smaps.c ---- */
+
+#define PSS_SHIFT	12	/* bits behind the point in a share of pages */
+
+/* Bytes, but for shares: those are bytes << PSS_SHIFT. */
+struct mem_size_stats {
+	unsigned long resident;
+	unsigned long shared_clean, shared_dirty;
+	unsigned long private_clean, private_dirty;
+	uint64_t pss, pss_dirty;
+};
+
+/* What of @vma its client has now. Context: mmap_lock. */
+void smap_gather(struct vm_area_struct *vma, struct mem_size_stats *mss);
 
 /* ---- mm/interval_tree.c: mapping->i_mmap. Context: i_mmap_lock ---- */
 

@@ -150,6 +150,34 @@ struct mm_struct *find_get_mm(pid_t pid)
 	return found;
 }
 
+struct mm_struct *find_grab_mm(pid_t pid)
+{
+	struct mm_struct *mm, *found = NULL;
+
+	mutex_lock(&mmlist_lock);
+	/* The newest: after an exec an older one may be on its way out. */
+	list_for_each_entry(mm, &mmlist, mmlist)
+		if (mm->pid == pid)
+			found = mm;
+	if (found)
+		mmgrab(found);	/* I1: one on the list has an mm_count */
+	mutex_unlock(&mmlist_lock);
+	return found;
+}
+
+pid_t next_mm_pid(pid_t after)
+{
+	struct mm_struct *mm;
+	pid_t next = 0;
+
+	mutex_lock(&mmlist_lock);
+	list_for_each_entry(mm, &mmlist, mmlist)
+		if (mm->pid > after && (!next || mm->pid < next))
+			next = mm->pid;
+	mutex_unlock(&mmlist_lock);
+	return next;
+}
+
 /* The first mm after @pos that has users, held; @pos is the list or an mm's. */
 static struct mm_struct *mmlist_next(struct list_head *pos)
 {
