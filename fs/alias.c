@@ -20,7 +20,7 @@
  */
 #include <string.h>
 
-#include "internal.h"
+#include "icache.h"
 
 /*
  * Names kept of one inode. Arbitrary: a file with ten thousand links would
@@ -195,4 +195,61 @@ int inode_any_alias(struct inode *inode, uint64_t *parent_nodeid, char *name)
 	}
 	mutex_unlock(&inode->i_lock);
 	return len;
+}
+
+/* ---- paths ---- */
+
+/* Its newest name into @name, and the directory that is in; or NULL. */
+static struct inode *name_and_parent(struct inode *inode, char *name)
+{
+	struct inode *parent = NULL;
+	struct alias *a;
+
+	mutex_lock(&inode->i_lock);
+	a = __nth_alias(inode, 0);
+	if (a) {
+		parent = a->parent;
+		memcpy(name, a->name, a->len + 1u);
+	}
+	mutex_unlock(&inode->i_lock);
+	return parent;
+}
+
+/*
+ * Nobody leaves the table, so an inode that was in use when we saw it is there
+ * when we go on to it, and nothing needs a reference.
+ */
+const char *__inode_path(struct inode *inode, char *buf, size_t size)
+{
+	char name[NAME_MAX + 1], *at = buf + size - 1;
+	size_t len;
+
+	lockdep_assert_held(&icache.lock);
+	*at = '\0';
+	if (inode == sb.root)
+		*--at = '/';
+	while (inode != sb.root) {
+		inode = name_and_parent(inode, name);
+		if (!inode)
+			return NULL;
+		len = strlen(name);
+		if ((size_t)(at - buf) < len + 1)
+			break;
+		at -= len;
+		memcpy(at, name, len);
+		*--at = '/';
+	}
+	return at;
+}
+
+const char *inode_path(struct inode *inode, char *buf, size_t size)
+{
+	const char *path;
+
+	down_read(&sb.rename_lock);
+	mutex_lock(&icache.lock);
+	path = __inode_path(inode, buf, size);
+	mutex_unlock(&icache.lock);
+	up_read(&sb.rename_lock);
+	return path;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fs/icache.h - what fs/inode.c, fs/evict.c and fs/itable.c share
+ * fs/icache.h - what those share who look into the inode table
  */
 #ifndef PAGEFS_ICACHE_H
 #define PAGEFS_ICACHE_H
@@ -102,5 +102,10 @@ void itable_delete(struct inode *inode);
 /* Up to @max inodes from @nodeid on; *@nodeid moves past them. */
 unsigned int itable_gang(uint64_t *nodeid, struct inode **inodes,
 			 unsigned int max);
+
+/* ---- alias.c ---- */
+
+/* inode_path(). Context: sb.rename_lock, icache.lock; @inode is in the table. */
+const char *__inode_path(struct inode *inode, char *buf, size_t size);
 
 #endif /* PAGEFS_ICACHE_H */

@@ -258,6 +258,12 @@ bool inode_nth_alias(struct inode *inode, unsigned int nth,
 /* Some name of @inode, for a notification: its parent's nodeid and the name.
  * Return: length, or -ENOENT. @name has room for NAME_MAX + 1. */
 int inode_any_alias(struct inode *inode, uint64_t *parent_nodeid, char *name);
+/*
+ * A path of @inode from the mount's root, which is "/": written to the end of
+ * @buf. One that does not fit has lost its front, and begins with "/" still.
+ * Context: no lock from LOCK_RENAME on. Return: it; NULL: no name is known.
+ */
+const char *inode_path(struct inode *inode, char *buf, size_t size);
 
 /* ---- evict.c ---- */
 
