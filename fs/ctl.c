@@ -2,30 +2,34 @@
 /*
  * fs/ctl.c - the .pagefs directory: the memory manager seen from outside
  *
- *   /.pagefs            not listed in /, found by name
- *           /meminfo    nodeid CTL_NODEID_BASE + 1 + index in ctl_files[]
- *           /vmstat ...
+ *   /.pagefs                 not listed in /, found by name
+ *           /meminfo ...     texts
+ *           /vm/dirty_ratio  numbers
+ *           /maps/PID        one for each client
  *
- * Names and formats are those of Linux's /proc. A file's text is made when it
- * is opened, so a reader sees one moment however small its reads are. Sizes
- * are 0, as in /proc: programs read until the end.
+ *   node id  | 1 | 0 ... | directory | key |      key 0: the directory itself
+ *             63          39       32 31  0
+ *
+ * Names and formats are those of Linux's /proc. Sizes are 0, as there: programs
+ * read until the end. Clients come and go, so names and attributes are not for
+ * the kernel to keep.
+ *
+ * I1. A key names the same thing for good, or nothing any more: the kernel may
+ *     come back to a node id at any time.
  *
  * Nothing here changes after the start but the socket's path, under a lock of
- * its own (a leaf): the *_show() functions look after themselves.
+ * its own (a leaf): whoever makes texts looks after himself.
  */
+#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "internal.h"
+#include "ctl.h"
 #include "mmzone.h"
 #include "pagefs_fs.h"
 #include "slab.h"
 #include "vmstat.h"
-
-/* The longest text, slabinfo's: 64 caches, some 150 bytes each; with room. */
-#define CTL_TEXT_MAX	(64 * SZ_1K)
 
 /* Bytes with the terminator: as sun_path. */
 #define SOCKET_PATH_SIZE	108
@@ -64,67 +68,189 @@ static size_t socket_show(char *buf, size_t size)
 	return *path ? (size_t)snprintf(buf, size, "%s\n", path) : 0;
 }
 
-static const struct ctl_file {
-	const char *name;
-	size_t (*show)(char *buf, size_t size);
-} ctl_files[] = {
-	{ "buddyinfo", buddyinfo_show },
-	{ "meminfo", meminfo_show },
-	{ "slabinfo", slabinfo_show },
-	{ "socket", socket_show },
-	{ "vmstat", vmstat_show },
-	{ "zoneinfo", zoneinfo_show },
-};
-
-#define CTL_DIR_NODEID	CTL_NODEID_BASE
-#define CTL_FILE_NODEID	(CTL_NODEID_BASE + 1)
-#define ROOT_NODEID	1
-
-/* The file @nodeid, or NULL if it is none. */
-static const struct ctl_file *ctl_file(uint64_t nodeid)
+/* mm/'s counters, and what follows from the numbers in vm/. */
+static size_t vmstat_text(char *buf, size_t size)
 {
-	if (nodeid < CTL_FILE_NODEID ||
-	    nodeid - CTL_FILE_NODEID >= ARRAY_SIZE(ctl_files))
-		return NULL;
-	return &ctl_files[nodeid - CTL_FILE_NODEID];
+	size_t len = vmstat_show(buf, size);
+	unsigned long background, dirty;
+	int n;
+
+	global_dirty_limits(&background, &dirty);
+	n = snprintf(buf + len, size - len,
+		     "nr_dirty_threshold %lu\n"
+		     "nr_dirty_background_threshold %lu\n", dirty, background);
+	return len + min_t(size_t, max(n, 0), size - len - 1);
 }
 
-static int find_nodeid(uint64_t parent, const char *name, uint64_t *nodeid)
+/* ---- the directory itself ---- */
+
+#define TEXT(fn)	{ .ops = &ctl_text_ops, .whole = (fn) }
+
+static const struct ctl_file buddyinfo_file = TEXT(buddyinfo_show);
+static const struct ctl_file diskstats_file = TEXT(diskstats_show);
+static const struct ctl_file files_file = {
+	.ops = &ctl_text_ops, .show = ctl_files_show,
+};
+static const struct ctl_file meminfo_file = TEXT(meminfo_show);
+static const struct ctl_file slabinfo_file = TEXT(slabinfo_show);
+static const struct ctl_file socket_file = TEXT(socket_show);
+static const struct ctl_file swaps_file = TEXT(swaps_show);
+static const struct ctl_file vmstat_file = TEXT(vmstat_text);
+static const struct ctl_file zoneinfo_file = TEXT(zoneinfo_show);
+
+/* Names of files are not for everybody. */
+static const struct ctl_entry {
+	const char *name;
+	mode_t mode;
+	const struct ctl_file *file;
+	enum ctl_dir_id dir;
+} root_entries[] = {
+	{ "buddyinfo",	S_IFREG | 0444, &buddyinfo_file, 0 },
+	{ "diskstats",	S_IFREG | 0444, &diskstats_file, 0 },
+	{ "files",	S_IFREG | 0400, &files_file, 0 },
+	{ "maps",	S_IFDIR | 0555, NULL, CTL_MAPS },
+	{ "meminfo",	S_IFREG | 0444, &meminfo_file, 0 },
+	{ "slabinfo",	S_IFREG | 0444, &slabinfo_file, 0 },
+	{ "smaps",	S_IFDIR | 0555, NULL, CTL_SMAPS },
+	{ "socket",	S_IFREG | 0444, &socket_file, 0 },
+	{ "swaps",	S_IFREG | 0444, &swaps_file, 0 },
+	{ "vm",		S_IFDIR | 0555, NULL, CTL_VM },
+	{ "vmstat",	S_IFREG | 0444, &vmstat_file, 0 },
+	{ "zoneinfo",	S_IFREG | 0444, &zoneinfo_file, 0 },
+};
+
+static int root_find(const char *name, uint32_t *keyp)
 {
-	if (parent == ROOT_NODEID && !strcmp(name, CTL_DIR_NAME)) {
-		*nodeid = CTL_DIR_NODEID;
-		return 0;
-	}
-	if (parent != CTL_DIR_NODEID)
-		return -ENOENT;
-	for (size_t i = 0; i < ARRAY_SIZE(ctl_files); i++) {
-		if (strcmp(name, ctl_files[i].name))
+	for (uint32_t i = 0; i < ARRAY_SIZE(root_entries); i++) {
+		if (strcmp(name, root_entries[i].name))
 			continue;
-		*nodeid = CTL_FILE_NODEID + i;
+		*keyp = i + 1;
 		return 0;
 	}
 	return -ENOENT;
 }
 
+static bool root_next(uint32_t *keyp, char *name)
+{
+	if (*keyp >= ARRAY_SIZE(root_entries))
+		return false;
+	snprintf(name, NAME_MAX + 1, "%s", root_entries[*keyp].name);
+	++*keyp;
+	return true;
+}
+
+static int root_node(uint32_t key, struct ctl_node *node)
+{
+	const struct ctl_entry *entry;
+
+	if (key > ARRAY_SIZE(root_entries))
+		return -ENOENT;
+	entry = &root_entries[key - 1];
+	*node = (struct ctl_node){
+		.mode = entry->mode,
+		.uid = geteuid(),
+		.dir = entry->dir,
+		.file = entry->file,
+	};
+	return 0;
+}
+
+static const struct ctl_dir ctl_root_dir = {
+	.parent	= CTL_ROOT,
+	.find	= root_find,
+	.next	= root_next,
+	.node	= root_node,
+};
+
+/* ---- the tree ---- */
+
+#define ROOT_NODEID	1
+
+static const struct ctl_dir *const ctl_dirs[NR_CTL_DIRS] = {
+	[CTL_ROOT]	= &ctl_root_dir,
+	[CTL_VM]	= &ctl_vm_dir,
+	[CTL_MAPS]	= &ctl_maps_dir,
+	[CTL_SMAPS]	= &ctl_smaps_dir,
+};
+
+static uint64_t make_nodeid(enum ctl_dir_id dir, uint32_t key)
+{
+	return CTL_NODEID_BASE | (uint64_t)dir << 32 | key;
+}
+
+static uint64_t node_nodeid(enum ctl_dir_id dir, uint32_t key,
+			    const struct ctl_node *node)
+{
+	return node->file ? make_nodeid(dir, key) : make_nodeid(node->dir, 0);
+}
+
+/* The directory a node id is in, or that it is; NULL: it is none of ours. */
+static const struct ctl_dir *dir_of(uint64_t nodeid, enum ctl_dir_id *idp)
+{
+	uint64_t id = (nodeid & ~CTL_NODEID_BASE) >> 32;
+
+	if (!is_ctl_nodeid(nodeid) || id >= NR_CTL_DIRS)
+		return NULL;
+	*idp = (enum ctl_dir_id)id;
+	return ctl_dirs[id];
+}
+
+int ctl_node(uint64_t nodeid, struct ctl_node *node, uint32_t *keyp)
+{
+	enum ctl_dir_id id;
+	const struct ctl_dir *dir = dir_of(nodeid, &id);
+
+	if (!dir)
+		return -ESTALE;
+	*keyp = (uint32_t)nodeid;
+	if (*keyp)
+		return dir->node(*keyp, node);
+	*node = (struct ctl_node){
+		.mode = S_IFDIR | 0555,
+		.uid = geteuid(),
+		.dir = id,
+	};
+	return 0;
+}
+
 int ctl_lookup(uint64_t parent, const char *name, struct stat *st,
 	       uint64_t *nodeid)
 {
-	int err = find_nodeid(parent, name, nodeid);
+	const struct ctl_dir *dir;
+	struct ctl_node node;
+	enum ctl_dir_id id;
+	uint32_t key;
+	int err;
 
-	return err ? err : ctl_getattr(*nodeid, st);
+	if (parent == ROOT_NODEID && !strcmp(name, CTL_DIR_NAME)) {
+		*nodeid = make_nodeid(CTL_ROOT, 0);
+		return ctl_getattr(*nodeid, st);
+	}
+	dir = dir_of(parent, &id);
+	if (!dir || (uint32_t)parent)
+		return -ENOENT;
+	err = dir->find(name, &key);
+	if (!err)
+		err = dir->node(key, &node);
+	if (err)
+		return err;
+	*nodeid = node_nodeid(id, key, &node);
+	return ctl_getattr(*nodeid, st);
 }
 
 int ctl_getattr(uint64_t nodeid, struct stat *st)
 {
-	bool is_dir = nodeid == CTL_DIR_NODEID;
+	struct ctl_node node;
+	uint32_t key;
+	int err = ctl_node(nodeid, &node, &key);
 
-	if (!is_dir && !ctl_file(nodeid))
-		return -ESTALE;
+	if (err)
+		return err;
 	*st = (struct stat){
 		.st_ino = nodeid,
-		.st_mode = is_dir ? S_IFDIR | 0555 : S_IFREG | 0444,
-		.st_nlink = is_dir ? 2 : 1,
-		.st_uid = geteuid(),
+		.st_mode = node.mode,
+		.st_nlink = S_ISDIR(node.mode) ? 2 : 1,
+		.st_uid = node.uid,
 		.st_gid = getegid(),
 		.st_blksize = PAGE_SIZE,
 		.st_atim = sb.mount_time,
@@ -134,52 +260,65 @@ int ctl_getattr(uint64_t nodeid, struct stat *st)
 	return 0;
 }
 
-ssize_t ctl_open(uint64_t nodeid, char **textp)
+int ctl_setattr(uint64_t nodeid, int to_set, struct stat *st)
 {
-	const struct ctl_file *file = ctl_file(nodeid);
-	char *text, *fitted;
-	size_t len;
-
-	if (!file)
-		return -ESTALE;
-	text = malloc(CTL_TEXT_MAX);
-	if (!text)
-		return -ENOMEM;
-	len = file->show(text, CTL_TEXT_MAX);
-	fitted = realloc(text, len + 1);
-	*textp = fitted ? fitted : text;
-	return (ssize_t)len;
+	if (to_set & (FS_ATTR_MODE | FS_ATTR_UID | FS_ATTR_GID))
+		return -EPERM;
+	return ctl_getattr(nodeid, st);
 }
 
-/* Position @i: 0 is ".", 1 is "..", then the files. */
-static struct fs_dirent dirent_at(size_t i)
-{
-	struct fs_dirent ent = { .type = DT_DIR, .next_off = (off_t)i + 1 };
+/* ---- listing ---- */
 
-	if (i == 0) {
-		ent.name = ".";
-		ent.ino = CTL_DIR_NODEID;
-	} else if (i == 1) {
-		ent.name = "..";
-		ent.ino = ROOT_NODEID;
-	} else {
-		ent.name = ctl_files[i - 2].name;
-		ent.ino = CTL_FILE_NODEID + i - 2;
-		ent.type = DT_REG;
+/*
+ * Positions: 0 is ".", 1 is "..", and after an entry with some key comes 2 more
+ * than that.
+ */
+#define DOTS	2
+
+static bool emit_dots(uint64_t self, uint64_t parent, off_t *offp,
+		      fs_emit_t emit, void *arg)
+{
+	struct fs_dirent ent = { .type = DT_DIR };
+
+	for (; *offp < DOTS; ++*offp) {
+		ent.name = *offp ? ".." : ".";
+		ent.ino = *offp ? parent : self;
+		ent.next_off = *offp + 1;
+		if (!emit(arg, &ent))
+			return false;
 	}
-	return ent;
+	return true;
+}
+
+static bool emit_entry(enum ctl_dir_id id, uint32_t key, const char *name,
+		       fs_emit_t emit, void *arg)
+{
+	struct fs_dirent ent = { .name = name, .next_off = (off_t)key + DOTS };
+	struct ctl_node node;
+
+	if (ctl_dirs[id]->node(key, &node))
+		return true;	/* gone already */
+	ent.type = (unsigned char)IFTODT(node.mode);
+	ent.ino = node_nodeid(id, key, &node);
+	return emit(arg, &ent);
 }
 
 int ctl_readdir(uint64_t nodeid, off_t off, fs_emit_t emit, void *arg)
 {
-	struct fs_dirent ent;
+	enum ctl_dir_id id;
+	const struct ctl_dir *dir = dir_of(nodeid, &id);
+	char name[NAME_MAX + 1];
+	uint64_t parent;
+	uint32_t key;
 
-	if (nodeid != CTL_DIR_NODEID)
+	if (!dir || (uint32_t)nodeid)
 		return -ENOTDIR;
-	for (size_t i = (size_t)off; i < ARRAY_SIZE(ctl_files) + 2; i++) {
-		ent = dirent_at(i);
-		if (!emit(arg, &ent))
+	parent = id == CTL_ROOT ? ROOT_NODEID : make_nodeid(dir->parent, 0);
+	if (!emit_dots(nodeid, parent, &off, emit, arg))
+		return 0;
+	key = (uint32_t)(off - DOTS);
+	while (dir->next(&key, name))
+		if (!emit_entry(id, key, name, emit, arg))
 			break;
-	}
 	return 0;
 }

@@ -79,44 +79,25 @@ static void fill_open(struct open_file *file, struct fuse_file_info *fi)
 	fi->noflush = (fi->flags & O_ACCMODE) == O_RDONLY;
 }
 
-static struct ctl_text *ctl_text_get(uint64_t nodeid, int *errp)
-{
-	struct ctl_text *text = malloc(sizeof(*text));
-	ssize_t len;
-
-	*errp = -ENOMEM;
-	if (!text)
-		return NULL;
-	len = ctl_open(nodeid, &text->text);
-	if (len < 0) {
-		*errp = (int)len;
-		free(text);
-		return NULL;
-	}
-	text->len = (size_t)len;
-	return text;
-}
-
 static void open_ctl(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct ctl_text *text;
-	int err = -EPERM;
+	struct fs_cred cred = op_cred(req);
+	struct ctl_handle *h;
+	int err = ctl_open(ino, &cred, fi->flags, &h);
 
-	if ((fi->flags & O_ACCMODE) != O_RDONLY)
+	if (err)
 		goto out;
-	text = ctl_text_get(ino, &err);
-	if (!text)
-		goto out;
-	err = handle_add(HANDLE_CTL, text, &fi->fh);
-	if (err) {
-		handle_put_object(HANDLE_CTL, text);
-		goto out;
-	}
+	err = handle_add(HANDLE_CTL, h, &fi->fh);
+	if (err)
+		goto out_release;
 	fi->direct_io = 1;	/* sizes are 0: only READ knows the end */
 	fi->noflush = 1;
 	if (fuse_reply_open(req, fi) == -ENOENT)
-		handle_put_object(HANDLE_CTL, handle_del(HANDLE_CTL, fi->fh));
+		ctl_release(handle_del(HANDLE_CTL, fi->fh));
 	return;
+
+out_release:
+	ctl_release(h);
 out:
 	reply_err(req, err);
 }
@@ -212,19 +193,37 @@ void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 /* ---- data ---- */
 
+/* What a READ of a control file has at most; the reader asks again. Arbitrary. */
+#define CTL_READ_MAX	(64 * SZ_1K)
+
 static void read_ctl(fuse_req_t req, size_t len, off_t pos, uint64_t fh)
 {
-	struct ctl_text *text = handle_get(HANDLE_CTL, fh);
+	struct ctl_handle *h = handle_get(HANDLE_CTL, fh);
+	ssize_t n = -EBADF;
+	char *buf = NULL;
 
-	if (!text) {
-		reply_err(req, -EBADF);
-		return;
+	len = min(len, CTL_READ_MAX);
+	if (h) {
+		buf = malloc(len ? len : 1);
+		n = buf ? ctl_read(h, buf, len, pos) : -ENOMEM;
 	}
-	if ((size_t)pos >= text->len)
-		len = 0;
+	if (n < 0)
+		reply_err(req, (int)n);
 	else
-		len = min(len, text->len - (size_t)pos);
-	fuse_reply_buf(req, len ? text->text + pos : NULL, len);
+		fuse_reply_buf(req, buf, (size_t)n);
+	free(buf);
+}
+
+static void write_ctl(fuse_req_t req, const char *buf, size_t len, off_t pos,
+		      uint64_t fh)
+{
+	struct ctl_handle *h = handle_get(HANDLE_CTL, fh);
+	ssize_t n = h ? ctl_write(h, buf, len, pos) : -EBADF;
+
+	if (n < 0)
+		reply_err(req, (int)n);
+	else
+		fuse_reply_write(req, (size_t)n);
 }
 
 /*
@@ -412,10 +411,15 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 	      off_t pos, struct fuse_file_info *fi)
 {
 	struct fs_cred cred = op_cred(req), *credp = &cred;
-	struct open_file *file = op_file(req, ino, fi->fh);
+	struct open_file *file;
 	ssize_t written;
 	bool kcached;
 
+	if (is_ctl_nodeid(ino)) {
+		write_ctl(req, buf, len, pos, fi->fh);
+		return;
+	}
+	file = op_file(req, ino, fi->fh);
 	if (!file)
 		return;
 	/* I3: and its position is meant, on a handle with O_APPEND too. */

@@ -4,7 +4,7 @@
  *
  *   fh = [ number, counted up from 1 | kind: 2 bits ]
  *              |
- *              +--> radix tree --> open_file | open_dir | ctl_text
+ *              +--> radix tree --> open_file | open_dir | ctl_handle
  *
  * A handle is a number and not a pointer: the kernel keeps it for as long as
  * the file is open, which may be longer than the process that gave it out, if
@@ -85,8 +85,6 @@ void *handle_del(enum handle_kind kind, uint64_t fh)
 
 void handle_put_object(enum handle_kind kind, void *obj)
 {
-	struct ctl_text *text = obj;
-
 	switch (kind) {
 	case HANDLE_FILE:
 		fs_release(obj);
@@ -95,8 +93,7 @@ void handle_put_object(enum handle_kind kind, void *obj)
 		fs_releasedir(obj);
 		break;
 	case HANDLE_CTL:
-		free(text->text);
-		free(text);
+		ctl_release(obj);
 		break;
 	}
 }

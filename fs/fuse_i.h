@@ -130,13 +130,7 @@ void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 enum handle_kind {
 	HANDLE_FILE,		/* struct open_file */
 	HANDLE_DIR,		/* struct open_dir */
-	HANDLE_CTL,		/* struct ctl_text */
-};
-
-/* A control file as it was when it was opened; from malloc(). */
-struct ctl_text {
-	size_t len;		/* bytes */
-	char *text;
+	HANDLE_CTL,		/* struct ctl_handle */
 };
 
 void handle_init(void);

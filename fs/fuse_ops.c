@@ -321,14 +321,30 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
 	iput(inode);
 }
 
+static void setattr_ctl(fuse_req_t req, fuse_ino_t ino, int to_set)
+{
+	struct stat st;
+	int err = ctl_setattr(ino, to_set, &st);
+
+	if (err)
+		reply_err(req, err);
+	else
+		fuse_reply_attr(req, &st, 0);
+}
+
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 		       int to_set, struct fuse_file_info *fi)
 {
 	struct fs_cred cred = op_cred(req);
-	struct inode *inode = op_inode(req, ino, -EPERM);
+	struct inode *inode;
 	int err;
 
 	(void)fi;
+	if (is_ctl_nodeid(ino)) {
+		setattr_ctl(req, ino, to_set);
+		return;
+	}
+	inode = op_inode(req, ino, 0);
 	if (!inode)
 		return;
 	err = fs_setattr(inode, &cred, to_set, attr);
@@ -387,16 +403,32 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg
 		reply_err(req, -ENOTTY);
 }
 
+static void access_ctl(fuse_req_t req, fuse_ino_t ino, int mask)
+{
+	struct stat st;
+	int err = ctl_getattr(ino, &st);
+
+	if (!err && ((mask & W_OK && !(st.st_mode & 0222)) ||
+		     (mask & X_OK && !S_ISDIR(st.st_mode))))
+		err = -EACCES;
+	reply_err(req, err);
+}
+
 /*
  * Asked only of mounts without default_permissions, which are root's own. Root
  * may do all but execute a file that nobody may execute.
  */
 static void op_access(fuse_req_t req, fuse_ino_t ino, int mask)
 {
-	struct inode *inode = op_inode(req, ino, mask & W_OK ? -EROFS : 0);
+	struct inode *inode;
 	uint32_t mode;
 	int err = 0;
 
+	if (is_ctl_nodeid(ino)) {
+		access_ctl(req, ino, mask);
+		return;
+	}
+	inode = op_inode(req, ino, 0);
 	if (!inode)
 		return;
 	mode = READ_ONCE(inode->i_mode);

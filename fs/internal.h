@@ -22,7 +22,7 @@
  *   mmap.c         files that clients map
  *   aops.c         address_space_operations: pages <-> backing_rw()
  *   backing.c      io_uring, O_DIRECT, tails
- *   ctl.c          the .pagefs directory
+ *   ctl.c          the .pagefs directory: the tree; ctl_*.c: the files in it
  *
  * The fs_* functions know nothing of FUSE: they take and return inodes,
  * structs and negative errnos, so they run in a test without a mount. They
@@ -628,7 +628,7 @@ void backing_get_stats(struct backing_stats *st);
  * the @nth on; 0 turns it off. */
 void backing_fail(enum backing_op op, unsigned long nth, int err);
 
-/* ---- ctl.c ---- the .pagefs directory: virtual, read-only for now ---- */
+/* ---- ctl.c, ctl_*.c ---- the .pagefs directory ---- */
 
 #define CTL_DIR_NAME	".pagefs"
 /* Nodeids from here on are control files; no backing inode gets one. */
@@ -642,11 +642,22 @@ static inline bool is_ctl_nodeid(uint64_t nodeid)
 int ctl_lookup(uint64_t parent, const char *name, struct stat *st,
 	       uint64_t *nodeid);
 int ctl_getattr(uint64_t nodeid, struct stat *st);
-/* The text of a file, as it is now: *@textp from malloc. Length or -errno. */
-ssize_t ctl_open(uint64_t nodeid, char **textp);
+/* Nothing is kept: sizes and times may be set and stay as they are; what else
+ * @to_set (FS_ATTR_*) has is -EPERM. */
+int ctl_setattr(uint64_t nodeid, int to_set, struct stat *st);
+
+/* Opens, by anybody; @flags: O_*. Return: 0, -EACCES, -ENOENT, -EISDIR, ... */
+struct ctl_handle;
+int ctl_open(uint64_t nodeid, const struct fs_cred *cred, int flags,
+	     struct ctl_handle **hp);
+void ctl_release(struct ctl_handle *h);
+/* Bytes; 0 at the end, and fewer than @size before it too; or -errno. */
+ssize_t ctl_read(struct ctl_handle *h, char *buf, size_t size, loff_t pos);
+/* @len, or -errno and nothing has changed. */
+ssize_t ctl_write(struct ctl_handle *h, const char *buf, size_t len, loff_t pos);
 /* What fs_set_socket() said; "": nowhere. */
 void ctl_get_socket(char *buf, size_t size);
-/* Entries of .pagefs, as fs_readdir(). */
+/* Entries of a directory of ours, as fs_readdir(). */
 int ctl_readdir(uint64_t nodeid, off_t off, fs_emit_t emit, void *arg);
 
 /* ---- notify.c ---- */
