@@ -76,9 +76,15 @@ void __mark_mapping_dirty(struct address_space *mapping, uint32_t state);
 /* Off the list again if there is nothing left to do. */
 void mapping_maybe_clean(struct address_space *mapping);
 /*
- * A pass over the dirty mappings of all devices: those dirtied at least
+ * A pass over the dirty mappings of a device: those dirtied at least
  * @older_than centiseconds ago, until wbc->nr_to_write is used up.
  */
+void writeback_bdi(struct backing_dev_info *bdi, struct writeback_control *wbc,
+		   uint32_t older_than);
+
+/* ---- bdi.c ---- */
+
+/* The same over all devices. */
 void writeback_mappings(struct writeback_control *wbc, uint32_t older_than);
 void for_each_bdi(void (*fn)(struct backing_dev_info *bdi, void *arg), void *arg);
 unsigned int nr_dirty_mappings(void);
