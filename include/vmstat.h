@@ -41,6 +41,7 @@ enum vm_event_item {
 	WB_PERIODIC,
 	WB_SYNC,
 	WB_RECLAIM,
+	WB_THROTTLED,
 	BALANCE_PAUSED,		/* pauses of throttled writers */
 	BALANCE_PAUSED_MS,
 	INODE_SHRUNK,		/* inodes reclaimed */
@@ -68,6 +69,8 @@ enum vm_stat_item {
 	NR_BALLOON,		/* arena frames given back to the kernel */
 	NR_SLAB_RECLAIMABLE,	/* frames */
 	NR_SLAB_UNRECLAIMABLE,
+	BALANCE_PAUSE_MAX_MS,	/* a writer's longest pause; only rises */
+	BALANCE_STALL_MAX_MS,	/* its longest row of pauses in one write */
 	NR_VM_STAT_ITEMS,
 };
 
@@ -94,6 +97,12 @@ static inline unsigned long vm_stat_read(enum vm_stat_item item)
 
 	return v < 0 ? 0 : (unsigned long)v;
 }
+
+/* @item is the largest @value there was. */
+void vm_stat_max(enum vm_stat_item item, long value);
+
+/* Threads that have been throttled, a line each: tid, pauses, ms. */
+size_t throttled_show(char *buf, size_t size);
 
 /* /proc/vmstat's text into @buf, and so on; each returns its length. */
 size_t vmstat_show(char *buf, size_t size);

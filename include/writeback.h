@@ -16,8 +16,12 @@ enum wb_reason {
 	WB_REASON_PERIODIC,	/* older than dirty_expire */
 	WB_REASON_SYNC,		/* fsync, sync, umount */
 	WB_REASON_RECLAIM,	/* memory is short */
+	WB_REASON_THROTTLED,	/* a writer waits for it */
 	NR_WB_REASONS,
 };
+
+/* "background", "periodic", ...: for traces and people. */
+const char *wb_reason_name(enum wb_reason reason);
 
 enum writeback_sync_modes {
 	WB_SYNC_NONE,	/* start I/O on what is not busy */
@@ -71,6 +75,8 @@ void bdi_destroy(struct backing_dev_info *bdi);
 struct vm_tunables {
 	atomic_uint dirty_background_ratio;	/* percent of dirtyable memory */
 	atomic_uint dirty_ratio;		/* percent */
+	atomic_ulong dirty_background_bytes;	/* not 0: instead of the ratio */
+	atomic_ulong dirty_bytes;		/* the same */
 	atomic_uint dirty_expire_centisecs;
 	atomic_uint dirty_writeback_centisecs;
 };
@@ -123,8 +129,9 @@ int sync_bdi(struct backing_dev_info *bdi);
 /**
  * balance_dirty_pages_ratelimited - make a writer as slow as the device
  * @nr_dirtied: pages the caller has just dirtied
- * Called without locks after a write; sleeps at most 200 ms at a time, and
- * returns -EIO or -ENOSPC instead of waiting for a device that takes nothing.
+ * Called without locks after a write; sleeps in pauses of at most 200 ms, until
+ * the device has had the time to write as much as the caller has dirtied.
+ * Returns -EIO or -ENOSPC instead of waiting for a device that takes nothing.
  */
 int balance_dirty_pages_ratelimited(struct address_space *mapping,
 				    unsigned long nr_dirtied);

@@ -195,6 +195,9 @@ static void writeback_single_mapping(struct backing_dev_info *bdi,
 		return;
 	mutex_unlock(&bdi->list_lock);
 
+	/* What writers wait for is written for them, whoever began it. */
+	if (turn.reason == WB_REASON_BACKGROUND && writers_wait())
+		turn.reason = WB_REASON_THROTTLED;
 	turn.nr_to_write = min(wbc->nr_to_write, WB_TURN_PAGES);
 	turn.pages_written = 0;
 	write_mapping(mapping, &turn);

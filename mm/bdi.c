@@ -46,6 +46,15 @@ uint64_t mm_msecs(void)
 	return monotonic_ms() - clock_start_ms;
 }
 
+uint64_t mm_usecs(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((uint64_t)ts.tv_sec * 1000 - clock_start_ms) * 1000 +
+		ts.tv_nsec / 1000;
+}
+
 uint32_t mm_centisecs(void)
 {
 	return mm_msecs() / 10 + 1;

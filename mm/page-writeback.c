@@ -116,12 +116,22 @@ static void __start_writeback(struct address_space *mapping, struct page *page)
 	mod_vm_stat(NR_WRITEBACK, 1);
 }
 
-static const enum vm_event_item wb_reason_event[NR_WB_REASONS] = {
-	[WB_REASON_BACKGROUND] = WB_BACKGROUND,
-	[WB_REASON_PERIODIC] = WB_PERIODIC,
-	[WB_REASON_SYNC] = WB_SYNC,
-	[WB_REASON_RECLAIM] = WB_RECLAIM,
-};
+/* Counters of reasons come in the reasons' order. */
+_Static_assert(WB_THROTTLED - WB_BACKGROUND == WB_REASON_THROTTLED &&
+	       WB_REASON_THROTTLED + 1 == NR_WB_REASONS, "reasons out of order");
+
+const char *wb_reason_name(enum wb_reason reason)
+{
+	static const char *const names[NR_WB_REASONS] = {
+		[WB_REASON_BACKGROUND]	= "background",
+		[WB_REASON_PERIODIC]	= "periodic",
+		[WB_REASON_SYNC]	= "sync",
+		[WB_REASON_RECLAIM]	= "reclaim",
+		[WB_REASON_THROTTLED]	= "throttled",
+	};
+
+	return names[reason];
+}
 
 /* What clients may have stored after the snapshot is not lost. */
 static void redirty_window_pages(struct page **pages, unsigned int nr)
@@ -148,7 +158,7 @@ static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 	/* The references we hold become end_page_writeback()'s. */
 	for (unsigned int i = 0; i < nr; i++)
 		unlock_page(run->pages[i]);
-	count_vm_events(wb_reason_event[run->wbc->reason], nr);
+	count_vm_events(WB_BACKGROUND + run->wbc->reason, nr);
 	run->wbc->nr_to_write -= nr;
 	run->wbc->pages_written += nr;
 	mapping->a_ops->writepages(mapping, run->pages, nr, run->wbc);

@@ -90,8 +90,9 @@ void for_each_bdi(void (*fn)(struct backing_dev_info *bdi, void *arg), void *arg
 unsigned int nr_dirty_mappings(void);
 void backing_dev_update_bandwidth(struct backing_dev_info *bdi);
 void mm_clock_init(void);
-/* Milliseconds since mm_init(). */
+/* Since mm_init(); milliseconds are those of the last tick. */
 uint64_t mm_msecs(void);
+uint64_t mm_usecs(void);
 
 /* ---- vmscan.c ---- */
 
@@ -102,5 +103,7 @@ void deadline_after_ms(struct timespec *ts, unsigned int ms);
 /* ---- dirty-throttle.c ---- */
 
 bool over_background_thresh(void);
+/* Writers are being held up right now. */
+bool writers_wait(void);
 
 #endif /* PAGEFS_MM_PAGE_H */

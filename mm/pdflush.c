@@ -5,7 +5,8 @@
  *   wakeup_flusher_threads(reason) --> wanted bit --> an idle thread takes it
  *   every dirty_writeback_centisecs -> PERIODIC   --> and does
  *
- *   BACKGROUND  passes until below the background threshold
+ *   THROTTLED   a writer waits: passes until below the background threshold
+ *   BACKGROUND  the same; nobody waits
  *   PERIODIC    one pass over what is older than dirty_expire_centisecs
  *   RECLAIM     passes until a batch is written: memory is short
  *
@@ -120,6 +121,7 @@ static void do_work(enum wb_reason reason)
 {
 	switch (reason) {
 	case WB_REASON_BACKGROUND:
+	case WB_REASON_THROTTLED:
 		background_writeout();
 		break;
 	case WB_REASON_PERIODIC:
@@ -158,7 +160,8 @@ static void wait_for_work(void)
 static int take_work(void)
 {
 	static const enum wb_reason order[] = {
-		WB_REASON_RECLAIM, WB_REASON_BACKGROUND, WB_REASON_PERIODIC,
+		WB_REASON_RECLAIM, WB_REASON_THROTTLED, WB_REASON_BACKGROUND,
+		WB_REASON_PERIODIC,
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++) {

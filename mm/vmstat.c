@@ -22,6 +22,7 @@
  */
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "internal.h"
 #include "vmstat.h"
@@ -36,6 +37,7 @@ enum vm_events_state {
 struct vm_events {
 	unsigned long event[NR_VM_EVENT_ITEMS];	/* (A) */
 	enum vm_events_state state;		/* (O) */
+	pid_t tid;				/* (V) */
 	struct list_head link;			/* (V) */
 };
 
@@ -69,8 +71,10 @@ static void vm_events_forked(void)
 {
 	mutex_init(&vm_event_lock, LOCK_VMSTAT);
 	INIT_LIST_HEAD(&event_threads);
-	if (vm_events.state == EVENTS_LIVE)
-		list_add(&vm_events.link, &event_threads);
+	if (vm_events.state != EVENTS_LIVE)
+		return;
+	vm_events.tid = gettid();
+	list_add(&vm_events.link, &event_threads);
 }
 
 static void vm_event_key_init(void)
@@ -89,6 +93,7 @@ static void vm_events_register(struct vm_events *ev)
 		return;
 	}
 	mutex_lock(&vm_event_lock);
+	ev->tid = gettid();
 	list_add(&ev->link, &event_threads);
 	mutex_unlock(&vm_event_lock);
 	ev->state = EVENTS_LIVE;
@@ -149,6 +154,15 @@ void vmstat_init(void)
 		atomic_store_explicit(&vm_stat[i], 0, memory_order_relaxed);
 }
 
+void vm_stat_max(enum vm_stat_item item, long value)
+{
+	long old = atomic_load(&vm_stat[item]);
+
+	while (old < value &&
+	       !atomic_compare_exchange_weak(&vm_stat[item], &old, value))
+		;
+}
+
 size_t scnprintf(char *buf, size_t size, const char *fmt, ...)
 {
 	va_list ap;
@@ -194,6 +208,7 @@ static const char *const event_names[NR_VM_EVENT_ITEMS] = {
 	[WB_PERIODIC]		= "wb_periodic",
 	[WB_SYNC]		= "wb_sync",
 	[WB_RECLAIM]		= "wb_reclaim",
+	[WB_THROTTLED]		= "wb_throttled",
 	[BALANCE_PAUSED]	= "balance_paused",
 	[BALANCE_PAUSED_MS]	= "balance_paused_ms",
 	[INODE_SHRUNK]		= "inode_shrunk",
@@ -220,6 +235,8 @@ static const char *const stat_names[NR_VM_STAT_ITEMS] = {
 	[NR_BALLOON]		= "nr_balloon",
 	[NR_SLAB_RECLAIMABLE]	= "nr_slab_reclaimable",
 	[NR_SLAB_UNRECLAIMABLE]	= "nr_slab_unreclaimable",
+	[BALANCE_PAUSE_MAX_MS]	= "balance_pause_max_ms",
+	[BALANCE_STALL_MAX_MS]	= "balance_stall_max_ms",
 };
 
 size_t vmstat_show(char *buf, size_t size)
@@ -240,5 +257,24 @@ size_t vmstat_show(char *buf, size_t size)
 				 event_names[i], vm_event(i));
 	/* There is nothing to swap: vmstat(8) wants to hear it. */
 	len += scnprintf(buf + len, size - len, "pswpin 0\npswpout 0\n");
+	return len;
+}
+
+size_t throttled_show(char *buf, size_t size)
+{
+	struct vm_events *ev;
+	size_t len;
+
+	len = scnprintf(buf, size, "tid balance_paused balance_paused_ms\n");
+	mutex_lock(&vm_event_lock);
+	list_for_each_entry(ev, &event_threads, link) {
+		unsigned long nr = READ_ONCE(ev->event[BALANCE_PAUSED]);
+
+		if (nr)
+			len += scnprintf(buf + len, size - len, "%d %lu %lu\n",
+				ev->tid, nr,
+				READ_ONCE(ev->event[BALANCE_PAUSED_MS]));
+	}
+	mutex_unlock(&vm_event_lock);
 	return len;
 }
