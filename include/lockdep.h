@@ -40,6 +40,7 @@
  *   LOCK_ZONE		zone->lock: buddy free lists
  *   LOCK_WORKERS	fs: which worker threads there are
  *   LOCK_IO		fs: the I/O thread's queue
+ *   LOCK_PDFLUSH	what flushers wait for
  *   LOCK_LEAF		takes nothing inside itself, but may count events:
  *   LOCK_VMSTAT	which threads count events
  *
@@ -84,6 +85,7 @@ enum lock_rank {
 	LOCK_ZONE,
 	LOCK_WORKERS,
 	LOCK_IO,
+	LOCK_PDFLUSH,
 	LOCK_LEAF,
 	LOCK_VMSTAT,
 	NR_LOCK_RANKS,

@@ -42,6 +42,13 @@ enum vm_event_item {
 	WB_SYNC,
 	WB_RECLAIM,
 	WB_THROTTLED,
+	WB_LAPTOP,
+	WB_BACKGROUND_RUNS,	/* times a flusher went to work and wrote, or */
+	WB_PERIODIC_RUNS,	/* somebody synced: by reason, in their order */
+	WB_SYNC_RUNS,
+	WB_RECLAIM_RUNS,
+	WB_THROTTLED_RUNS,
+	WB_LAPTOP_RUNS,
 	BALANCE_PAUSED,		/* pauses of throttled writers */
 	BALANCE_PAUSED_MS,
 	INODE_SHRUNK,		/* inodes reclaimed */
@@ -69,6 +76,7 @@ enum vm_stat_item {
 	NR_BALLOON,		/* arena frames given back to the kernel */
 	NR_SLAB_RECLAIMABLE,	/* frames */
 	NR_SLAB_UNRECLAIMABLE,
+	NR_PDFLUSH_THREADS,	/* flushers there are */
 	BALANCE_PAUSE_MAX_MS,	/* a writer's longest pause; only rises */
 	BALANCE_STALL_MAX_MS,	/* its longest row of pauses in one write */
 	NR_VM_STAT_ITEMS,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * writeback.h - from dirty page to disk: mm/page-writeback.c, the pacing of
- *               writers in mm/dirty-throttle.c, the lists of dirty mappings in
- *               mm/backing-dev.c, the pool in mm/pdflush.c
+ *               writers in mm/dirty-throttle.c, devices in mm/bdi.c and their
+ *               lists of dirty mappings in mm/backing-dev.c, the pool of
+ *               flushers in mm/pdflush.c
  *
  * Source: Linux include/linux/writeback.h, backing-dev.h.
  */
@@ -17,6 +18,7 @@ enum wb_reason {
 	WB_REASON_SYNC,		/* fsync, sync, umount */
 	WB_REASON_RECLAIM,	/* memory is short */
 	WB_REASON_THROTTLED,	/* a writer waits for it */
+	WB_REASON_LAPTOP,	/* the disk was awake anyway */
 	NR_WB_REASONS,
 };
 
@@ -54,17 +56,24 @@ struct backing_dev_info {
 	struct list_head b_syncing;	/* (W) a flusher is at them now */
 	struct list_head b_sync;	/* (W) the running sync's to do */
 	bool sync_running;		/* (W) */
-	unsigned int nr_dirty_mappings;	/* (W) */
+	unsigned int nr_dirty_mappings;	/* (W), read without as an estimate */
 	atomic_ulong nr_written;	/* (A) pages ended, ever */
 	atomic_ulong nr_failed;		/* (A) pages ended with an error, ever */
+	atomic_long nr_writeback;	/* (A) pages under writeback */
 	atomic_ulong write_bandwidth;	/* (A) pages a second, smoothed */
-	atomic_ulong bw_stamp_ms;	/* (A) when it was last measured */
+	atomic_ulong busy_us;		/* (A) time it had pages to write, ever */
+	atomic_ulong busy_since_us;	/* (A) not yet in busy_us; 0: idle */
+	atomic_ulong bw_busy_us;	/* (A) busy_us when last measured */
 	atomic_ulong bw_written;	/* (A) nr_written then */
+	atomic_ulong laptop_stamp_ms;	/* (A) its last I/O; 0: all was flushed */
 	bool stable_writes;		/* (C) a page must not change while it
 					 * is written: the store checksums it */
 	pthread_cond_t turn_ended;	/* (W) a mapping stopped being SYNCING */
 	struct list_head bdi_list;	/* (D) all devices */
 	unsigned int walkers;		/* (D) threads that are at it */
+	unsigned int wanted;		/* (D) bit per wb_reason: flushers' to do */
+	unsigned int nr_flushers;	/* (D) at work on it */
+	unsigned long served;		/* (D) when one last came, in turns */
 };
 
 int bdi_init(struct backing_dev_info *bdi);
@@ -78,9 +87,13 @@ struct vm_tunables {
 	atomic_ulong dirty_background_bytes;	/* not 0: instead of the ratio */
 	atomic_ulong dirty_bytes;		/* the same */
 	atomic_uint dirty_expire_centisecs;
-	atomic_uint dirty_writeback_centisecs;
+	atomic_uint dirty_writeback_centisecs;	/* 0: no periodic writeback */
+	atomic_uint laptop_mode;		/* seconds; 0: off */
 };
 extern struct vm_tunables vm_tunables;
+
+/* Whoever has set one calls this: what sleeps by the old values looks again. */
+void vm_tunables_changed(void);
 
 /* Now, in 10 ms since mm_init(), never 0: what pages are stamped with. */
 uint32_t mm_centisecs(void);
@@ -141,6 +154,9 @@ void global_dirty_limits(unsigned long *background, unsigned long *dirty);
 
 /* Start writing for @reason; returns at once. */
 void wakeup_flusher_threads(enum wb_reason reason);
+
+/* I/O of the device has ended: in laptop mode the rest follows soon. */
+void laptop_io_completion(struct backing_dev_info *bdi);
 
 /* mm/pdflush.c: the pool. */
 int pdflush_init(void);

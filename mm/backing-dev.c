@@ -51,7 +51,7 @@ void __mark_mapping_dirty(struct address_space *mapping, uint32_t state)
 	mapping->wb_state |= state;
 	if (!(mapping->wb_state & WB_DIRTY)) {
 		mapping->wb_state |= WB_DIRTY;
-		bdi->nr_dirty_mappings++;
+		WRITE_ONCE(bdi->nr_dirty_mappings, bdi->nr_dirty_mappings + 1);
 		bdi_list_mapping(bdi, mapping);
 	}
 	mutex_unlock(&bdi->list_lock);
@@ -83,7 +83,8 @@ static void __mapping_clean(struct address_space *mapping)
 {
 	list_del_init(&mapping->io_list);
 	if (mapping->wb_state & WB_DIRTY)
-		mapping->bdi->nr_dirty_mappings--;
+		WRITE_ONCE(mapping->bdi->nr_dirty_mappings,
+			   mapping->bdi->nr_dirty_mappings - 1);
 	mapping->wb_state &= ~(WB_DIRTY | WB_SYNC_NEXT);
 }
 
@@ -208,18 +209,24 @@ static void writeback_single_mapping(struct backing_dev_info *bdi,
 	end_turn(bdi, mapping, turn.nr_to_write <= 0);
 }
 
+/*
+ * Also of what another pass has queued and left. Context: list_lock.
+ */
+static bool is_younger(const struct address_space *mapping, uint32_t age)
+{
+	return mm_centisecs() - mapping->dirtied_when < age;
+}
+
 /* b_dirty's expired ones and what ran out of its turn. Context: list_lock. */
 static void queue_io(struct backing_dev_info *bdi, uint32_t older_than)
 {
-	uint32_t now = mm_centisecs();
-
 	list_splice_init(&bdi->b_more_io, &bdi->b_io);
 	while (!list_empty(&bdi->b_dirty)) {
 		struct address_space *oldest =
 			list_last_entry(&bdi->b_dirty, struct address_space,
 					io_list);
 
-		if (now - oldest->dirtied_when < older_than)
+		if (is_younger(oldest, older_than))
 			break;
 		list_move(&oldest->io_list, &bdi->b_io);
 	}
@@ -232,15 +239,20 @@ static void queue_io(struct backing_dev_info *bdi, uint32_t older_than)
 void writeback_bdi(struct backing_dev_info *bdi, struct writeback_control *wbc,
 		   uint32_t older_than)
 {
+	struct address_space *mapping;
 	unsigned int turns;
 
 	mutex_lock(&bdi->list_lock);
 	queue_io(bdi, older_than);
 	turns = bdi->nr_dirty_mappings;
-	while (!list_empty(&bdi->b_io) && wbc->nr_to_write > 0 && turns--)
-		writeback_single_mapping(bdi,
-			list_last_entry(&bdi->b_io, struct address_space, io_list),
-			wbc);
+	while (!list_empty(&bdi->b_io) && wbc->nr_to_write > 0 && turns--) {
+		mapping = list_last_entry(&bdi->b_io, struct address_space,
+					  io_list);
+		if (is_younger(mapping, older_than))
+			list_move(&mapping->io_list, &bdi->b_more_io);
+		else
+			writeback_single_mapping(bdi, mapping, wbc);
+	}
 	mutex_unlock(&bdi->list_lock);
 	blk_flush_plug();
 	backing_dev_update_bandwidth(bdi);
@@ -309,6 +321,7 @@ int sync_bdi(struct backing_dev_info *bdi)
 		end_turn(bdi, mapping, false);
 	}
 	bdi->sync_running = false;
+	laptop_sync_completion(bdi);
 	pthread_cond_broadcast(&bdi->turn_ended);
 	mutex_unlock(&bdi->list_lock);
 	return err;

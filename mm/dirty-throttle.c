@@ -46,6 +46,7 @@ struct vm_tunables vm_tunables = {
 	.dirty_ratio = 20,
 	.dirty_expire_centisecs = 3000,
 	.dirty_writeback_centisecs = 500,
+	.laptop_mode = 0,
 };
 
 /* ---- limits ---- */
@@ -154,7 +155,7 @@ static void sleep_ms(unsigned int ms)
 }
 
 /*
- * What is written meanwhile is written for us.
+ * What is written meanwhile is written for us: laptop mode has not even begun.
  * Return: ms slept, which on a busy machine is more than @ms.
  */
 static unsigned long pause_writer(unsigned int ms)
@@ -197,6 +198,12 @@ static int device_refuses(struct address_space *mapping,
 		atomic_load(&mapping->last_wb_error) : -EIO;
 }
 
+/* In laptop mode the disk sleeps until writers must wait for it. */
+static bool background_may_start(void)
+{
+	return !atomic_load(&vm_tunables.laptop_mode);
+}
+
 /* @own pages are the debt. Return: 0 or the device's error. */
 static int sleep_off(struct address_space *mapping, unsigned long own,
 		     unsigned long *stallp)
@@ -214,7 +221,7 @@ static int sleep_off(struct address_space *mapping, unsigned long own,
 		global_dirty_limits(&background, &limit);
 		freerun = (background + limit) / 2;
 		dirty = nr_unstable_pages();
-		if (dirty > background)
+		if (dirty > background && background_may_start())
 			wakeup_flusher_threads(WB_REASON_BACKGROUND);
 		if (dirty <= freerun)
 			return 0;

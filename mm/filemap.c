@@ -231,6 +231,8 @@ void end_page_read(struct page *page, int err)
 	} else {
 		page_set(page, PG_error);
 	}
+	if (page_mapping(page))
+		laptop_io_completion(page_mapping(page)->bdi);
 	unlock_page(page);
 	put_page(page);
 	reclaim_progress();	/* it was locked: now it can go */

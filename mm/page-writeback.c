@@ -117,8 +117,9 @@ static void __start_writeback(struct address_space *mapping, struct page *page)
 }
 
 /* Counters of reasons come in the reasons' order. */
-_Static_assert(WB_THROTTLED - WB_BACKGROUND == WB_REASON_THROTTLED &&
-	       WB_REASON_THROTTLED + 1 == NR_WB_REASONS, "reasons out of order");
+_Static_assert(WB_LAPTOP - WB_BACKGROUND == WB_REASON_LAPTOP &&
+	       WB_LAPTOP_RUNS - WB_BACKGROUND_RUNS == WB_REASON_LAPTOP &&
+	       WB_REASON_LAPTOP + 1 == NR_WB_REASONS, "reasons out of order");
 
 const char *wb_reason_name(enum wb_reason reason)
 {
@@ -128,6 +129,7 @@ const char *wb_reason_name(enum wb_reason reason)
 		[WB_REASON_SYNC]	= "sync",
 		[WB_REASON_RECLAIM]	= "reclaim",
 		[WB_REASON_THROTTLED]	= "throttled",
+		[WB_REASON_LAPTOP]	= "laptop",
 	};
 
 	return names[reason];
@@ -149,6 +151,7 @@ static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 	for (unsigned int i = 0; i < nr; i++)
 		if (PageWindow(run->pages[i]))
 			window_note_recheck(run->pages[i]);
+	bdi_start_writeback(mapping->bdi, nr);
 	mutex_lock(&mapping->tree_lock);
 	for (unsigned int i = 0; i < nr; i++)
 		__start_writeback(mapping, run->pages[i]);
@@ -162,6 +165,10 @@ static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 	run->wbc->nr_to_write -= nr;
 	run->wbc->pages_written += nr;
 	mapping->a_ops->writepages(mapping, run->pages, nr, run->wbc);
+	/* Nobody waits for these pages; an fsync that comes now waits for what
+	 * is queued before its own. */
+	if (run->wbc->sync_mode == WB_SYNC_NONE && bdi_queue_full(mapping->bdi))
+		blk_flush_plug();
 }
 
 /*
@@ -343,11 +350,10 @@ int do_writepages(struct address_space *mapping, struct writeback_control *wbc)
 static void count_writeback_end(struct backing_dev_info *bdi, int err)
 {
 	mod_vm_stat(NR_WRITEBACK, -1);
+	bdi_end_writeback(bdi, err);
 	if (err) {
-		atomic_fetch_add(&bdi->nr_failed, 1);
 		count_vm_event(PGWRITE_ERROR);
 	} else {
-		atomic_fetch_add(&bdi->nr_written, 1);
 		count_vm_event(PGWRITTEN);
 		count_vm_events(PGPGOUT, PAGE_SIZE / 1024);
 	}
@@ -433,8 +439,12 @@ int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
 {
 	struct writeback_control wbc = sync_pass(lstart, lend);
 
-	return mapping_is_dirty(mapping) || window_wants_recheck(mapping) ?
-		do_writepages(mapping, &wbc) : 0;
+	if (!mapping_is_dirty(mapping) && !window_wants_recheck(mapping))
+		return 0;
+	do_writepages(mapping, &wbc);
+	if (wbc.pages_written)
+		count_vm_event(WB_SYNC_RUNS);
+	return 0;
 }
 
 int filemap_write_and_wait_range(struct address_space *mapping, loff_t lstart,

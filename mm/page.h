@@ -84,15 +84,43 @@ void writeback_bdi(struct backing_dev_info *bdi, struct writeback_control *wbc,
 
 /* ---- bdi.c ---- */
 
-/* The same over all devices. */
-void writeback_mappings(struct writeback_control *wbc, uint32_t older_than);
-void for_each_bdi(void (*fn)(struct backing_dev_info *bdi, void *arg), void *arg);
 unsigned int nr_dirty_mappings(void);
-void backing_dev_update_bandwidth(struct backing_dev_info *bdi);
 void mm_clock_init(void);
 /* Since mm_init(); milliseconds are those of the last tick. */
 uint64_t mm_msecs(void);
 uint64_t mm_usecs(void);
+
+/* @nr pages of the device have gone under writeback; one has come back. */
+void bdi_start_writeback(struct backing_dev_info *bdi, unsigned int nr);
+void bdi_end_writeback(struct backing_dev_info *bdi, int err);
+void backing_dev_update_bandwidth(struct backing_dev_info *bdi);
+/* It has as much to write as it can for a while: more would only queue. */
+bool bdi_queue_full(struct backing_dev_info *bdi);
+
+/*
+ * Flushers' work, a reason on a device. Wanted of every device that has dirty
+ * mappings; @return: how many had not been told yet.
+ */
+unsigned int bdi_want_work(enum wb_reason reason);
+/* Is there any that should be taken now? */
+bool bdi_work_waits(void);
+/* The most urgent, or NULL; the device stays until bdi_end_work(). */
+struct backing_dev_info *bdi_take_work(enum wb_reason *reasonp);
+void bdi_end_work(struct backing_dev_info *bdi);
+/*
+ * Laptop mode: wants WB_REASON_LAPTOP of the devices whose last I/O was
+ * @delay_ms ago; 0 is off. Return: when the next will be due, or NEVER_MS.
+ */
+uint64_t bdi_laptop_due(uint64_t now_ms, uint64_t delay_ms,
+			unsigned int *nrp);
+#define NEVER_MS	UINT64_MAX
+/* All of it has been flushed: no need for another round. */
+void laptop_sync_completion(struct backing_dev_info *bdi);
+
+/* ---- pdflush.c ---- */
+
+/* A deadline the pool keeps may have come nearer. */
+void pdflush_poke(void);
 
 /* ---- vmscan.c ---- */
 

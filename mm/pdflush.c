@@ -2,22 +2,39 @@
 /*
  * mm/pdflush.c - the threads that write dirty pages back
  *
- *   wakeup_flusher_threads(reason) --> wanted bit --> an idle thread takes it
- *   every dirty_writeback_centisecs -> PERIODIC   --> and does
+ *   wakeup_flusher_threads(reason) --+
+ *   keeper, every dirty_writeback_   +--> wanted of each device (bdi.c)
+ *     centisecs: PERIODIC            |        |
+ *   keeper, laptop_mode after I/O: --+        v one reason on one device
+ *     LAPTOP                               flusher 0 ... flusher 7
  *
  *   THROTTLED   a writer waits: passes until below the background threshold
  *   BACKGROUND  the same; nobody waits
  *   PERIODIC    one pass over what is older than dirty_expire_centisecs
- *   RECLAIM     passes until a batch is written: memory is short
+ *   RECLAIM     a pass until a batch is written: memory is short
+ *   LAPTOP      all that is dirty, since the disk is awake
  *
- * A reason wanted again while a thread works on it is taken by another thread;
- * two never work on the same mapping (backing-dev.c I3).
+ *   flusher:  idle --takes work--> busy --none left--> idle --1 s--> gone
+ *                                                           (if more than 2)
+ *   pool:     none idle for 1 s, and work that should be taken --> one more
+ *
+ * The keeper writes nothing, so however many flushers are stuck, it looks at
+ * the clock and makes another. It is also the parent of all flushers: whoever
+ * wakes them may be pinned to a CPU, which a thread of its would inherit.
+ *
+ * A reason wanted again while a thread works on it may be taken by another
+ * thread; two never work on the same mapping (backing-dev.c I3), and none joins
+ * another on a congested device (bdi.c I1).
+ *
+ * Laptop mode: the background threshold starts nothing, the limit does; what
+ * expires may wait LAPTOP_EXPIRE_CS. Any I/O brings all the rest with it.
  *
  * Flushers free memory by working, so they may use the reserve and do not
  * reclaim (memalloc_save).
  *
- * Locks:  pool.lock, a leaf; nothing is written under it.
- * Source: Linux 2.6 mm/pdflush.c, fs/fs-writeback.c (wb_workfn).
+ * Locks:  pool.lock (LOCK_PDFLUSH); nothing is written under it.
+ * Source: Linux 2.6 mm/pdflush.c, fs/fs-writeback.c (wb_workfn). Differs: a
+ *         keeper makes threads, not the threads themselves.
  */
 #include <errno.h>
 #include <limits.h>
@@ -27,35 +44,87 @@
 
 #include "internal.h"
 #include "page.h"
+#include "vmstat.h"
 
-#define NR_PDFLUSH	2	/* one may wait for a slow file */
+/* Linux 2.6's MIN_PDFLUSH_THREADS and MAX_PDFLUSH_THREADS. */
+#define MIN_FLUSHERS	2u	/* one may wait for a slow file */
+#define MAX_FLUSHERS	8u
+#define GROW_MS		1000u	/* all busy for so long: one more */
+#define SHRINK_MS	1000u	/* one idle for so long: one less */
 #define WB_BATCH	4096L	/* pages of a pass before limits are read again */
 #define RECLAIM_BATCH	1024L	/* 4 MiB: what one call of reclaim is good for */
 
-/* Fields: (P) pool.lock. */
+/*
+ * What laptop mode makes of dirty_expire_centisecs if that is shorter: the most
+ * work that a crash may cost. 10 minutes is what Linux's laptop-mode.txt has.
+ */
+#define LAPTOP_EXPIRE_CS	60000u
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_RUNNING,
+	SLOT_GONE,		/* ended by itself; to be joined */
+};
+
+/* Fields: (C) constant while the keeper runs; (P) pool.lock. */
 static struct {
 	struct mutex lock;
-	pthread_cond_t wait;
-	unsigned int wanted;		/* (P) bit per wb_reason */
-	unsigned int nr_threads;	/* (P) */
-	uint64_t next_periodic_ms;	/* (P) */
+	pthread_cond_t work;		/* for flushers */
+	pthread_cond_t keeper_wait;
+	pthread_t keeper;		/* (C) */
+	bool running;			/* (C) there is a keeper */
+	unsigned int nr_threads;	/* (P) flushers */
+	unsigned int nr_idle;		/* (P) of them */
+	uint64_t all_busy_ms;		/* (P) since when nr_idle is 0 */
+	uint64_t last_periodic_ms;	/* (P) */
 	bool stop;			/* (P) */
-	pthread_t threads[NR_PDFLUSH];
+	struct {
+		pthread_t thread;
+		enum slot_state state;	/* (P) */
+	} slot[MAX_FLUSHERS];
 } pool = {
-	.lock = MUTEX_INITIALIZER(LOCK_LEAF),
-	.wait = PTHREAD_COND_INITIALIZER,
+	.lock = MUTEX_INITIALIZER(LOCK_PDFLUSH),
+	.work = PTHREAD_COND_INITIALIZER,
+	.keeper_wait = PTHREAD_COND_INITIALIZER,
 };
+
+/* ---- waking ---- */
+
+/* There is work for @nr flushers. Context: pool.lock. */
+static void wake_flushers(unsigned int nr)
+{
+	if (nr && !pool.nr_idle)
+		pthread_cond_signal(&pool.keeper_wait);	/* may make one */
+	while (nr--)
+		pthread_cond_signal(&pool.work);
+}
 
 void wakeup_flusher_threads(enum wb_reason reason)
 {
-	/* Set and not yet taken: whoever takes it sees what we see. */
-	if (READ_ONCE(pool.wanted) & (1u << reason))
-		return;
+	unsigned int nr = bdi_want_work(reason);
+
+	if (!nr)
+		return;		/* not yet taken: whoever takes it sees what we see */
 	mutex_lock(&pool.lock);
-	WRITE_ONCE(pool.wanted, pool.wanted | (1u << reason));
-	pthread_cond_signal(&pool.wait);
+	wake_flushers(nr);
 	mutex_unlock(&pool.lock);
 }
+
+void pdflush_poke(void)
+{
+	mutex_lock(&pool.lock);
+	pthread_cond_signal(&pool.keeper_wait);
+	mutex_unlock(&pool.lock);
+}
+
+void vm_tunables_changed(void)
+{
+	pdflush_poke();
+	if (!atomic_load(&vm_tunables.laptop_mode) && over_background_thresh())
+		wakeup_flusher_threads(WB_REASON_BACKGROUND);
+}
+
+/* ---- the work ---- */
 
 static struct writeback_control pass(enum wb_reason reason, long nr)
 {
@@ -68,152 +137,318 @@ static struct writeback_control pass(enum wb_reason reason, long nr)
 	};
 }
 
-static void count_failed(struct backing_dev_info *bdi, void *arg)
+/* Those that waited were the cause, but only while they wait (backing-dev.c). */
+static long threshold_writeout(struct backing_dev_info *bdi)
 {
-	*(unsigned long *)arg += atomic_load(&bdi->nr_failed);
-}
-
-static unsigned long nr_failed_pages(void)
-{
-	unsigned long nr = 0;
-
-	for_each_bdi(count_failed, &nr);
-	return nr;
-}
-
-static void background_writeout(void)
-{
-	unsigned long failed = nr_failed_pages();
+	unsigned long failed = atomic_load(&bdi->nr_failed);
+	long written = 0;
 
 	while (over_background_thresh() && !READ_ONCE(pool.stop)) {
-		struct writeback_control wbc = pass(WB_REASON_BACKGROUND, WB_BATCH);
+		struct writeback_control wbc = pass(WB_REASON_BACKGROUND,
+						    WB_BATCH);
 
-		writeback_mappings(&wbc, 0);
+		writeback_bdi(bdi, &wbc, 0);
+		written += wbc.pages_written;
 		/* All is with another flusher, locked, or failing: the next
 		 * writer or the periodic pass tries again. A device that fails
 		 * has its pages dirty again at once. */
-		if (!wbc.pages_written || nr_failed_pages() != failed)
+		if (!wbc.pages_written || atomic_load(&bdi->nr_failed) != failed)
 			break;
 	}
+	return written;
 }
 
-static void periodic_writeout(void)
+static uint32_t expire_centisecs(void)
 {
 	uint32_t expire = atomic_load(&vm_tunables.dirty_expire_centisecs);
-	unsigned long failed = nr_failed_pages();
+
+	if (atomic_load(&vm_tunables.laptop_mode))
+		return max(expire, LAPTOP_EXPIRE_CS);
+	return expire;
+}
+
+static long periodic_writeout(struct backing_dev_info *bdi)
+{
+	unsigned long failed = atomic_load(&bdi->nr_failed);
+	uint32_t expire = expire_centisecs();
 	struct writeback_control wbc;
+	long written = 0;
 
 	do {
 		wbc = pass(WB_REASON_PERIODIC, WB_BATCH);
-		writeback_mappings(&wbc, expire);
-	} while (wbc.nr_to_write <= 0 && nr_failed_pages() == failed &&
+		writeback_bdi(bdi, &wbc, expire);
+		written += wbc.pages_written;
+	} while (wbc.nr_to_write <= 0 &&
+		 atomic_load(&bdi->nr_failed) == failed &&
 		 !READ_ONCE(pool.stop));
+	return written;
 }
 
-static void reclaim_writeout(void)
+static long reclaim_writeout(struct backing_dev_info *bdi)
 {
 	struct writeback_control wbc = pass(WB_REASON_RECLAIM, RECLAIM_BATCH);
 
-	writeback_mappings(&wbc, 0);
+	writeback_bdi(bdi, &wbc, 0);
+	return wbc.pages_written;
 }
 
-static void do_work(enum wb_reason reason)
+/* As much as is dirty now, which is an end even beside a writer. */
+static long laptop_writeout(struct backing_dev_info *bdi)
 {
+	unsigned long failed = atomic_load(&bdi->nr_failed);
+	struct writeback_control wbc = pass(WB_REASON_LAPTOP,
+			max_t(long, vm_stat_read(NR_FILE_DIRTY), 1));
+	long before;
+
+	do {
+		before = wbc.pages_written;
+		writeback_bdi(bdi, &wbc, 0);
+	} while (wbc.nr_to_write > 0 && wbc.pages_written > before &&
+		 atomic_load(&bdi->nr_failed) == failed &&
+		 !READ_ONCE(pool.stop));
+	laptop_sync_completion(bdi);	/* our own I/O is no reason */
+	return wbc.pages_written;
+}
+
+static void do_work(struct backing_dev_info *bdi, enum wb_reason reason)
+{
+	long written = 0;
+
 	switch (reason) {
 	case WB_REASON_BACKGROUND:
 	case WB_REASON_THROTTLED:
-		background_writeout();
+		written = threshold_writeout(bdi);
 		break;
 	case WB_REASON_PERIODIC:
-		periodic_writeout();
+		written = periodic_writeout(bdi);
 		break;
 	case WB_REASON_RECLAIM:
-		reclaim_writeout();
+		written = reclaim_writeout(bdi);
+		break;
+	case WB_REASON_LAPTOP:
+		written = laptop_writeout(bdi);
 		break;
 	default:
 		break;		/* sync is done by who asks for it */
 	}
+	if (written)
+		count_vm_event(WB_BACKGROUND_RUNS + reason);
 }
 
-/* Sleeps until something is wanted or the next periodic pass is due. */
-static void wait_for_work(void)
+/* ---- flushers ---- */
+
+/* Sleeps until @deadline_ms of mm_msecs(). Context: pool.lock. */
+static void pool_wait(pthread_cond_t *cond, uint64_t deadline_ms)
 {
-	uint32_t interval = atomic_load(&vm_tunables.dirty_writeback_centisecs);
 	uint64_t now = mm_msecs();
-	struct timespec deadline;
+	struct timespec ts;
 
-	if (!interval) {	/* 0 disables it, as in Linux */
-		pool.next_periodic_ms = now;
-		pthread_cond_wait(&pool.wait, &pool.lock.m);
+	if (deadline_ms == NEVER_MS) {
+		pthread_cond_wait(cond, &pool.lock.m);
 		return;
 	}
-	if (now >= pool.next_periodic_ms) {
-		pool.next_periodic_ms = now + interval * 10;
-		WRITE_ONCE(pool.wanted, pool.wanted | 1u << WB_REASON_PERIODIC);
+	if (deadline_ms <= now)
 		return;
-	}
-	deadline_after_ms(&deadline, pool.next_periodic_ms - now);
-	pthread_cond_timedwait(&pool.wait, &pool.lock.m, &deadline);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now = deadline_ms - now + (uint64_t)ts.tv_nsec / 1000000;
+	ts.tv_sec += now / 1000;
+	ts.tv_nsec = (long)(now % 1000) * 1000000;
+	pthread_cond_timedwait(cond, &pool.lock.m, &ts);
 }
 
-/* Memory first. Context: pool.lock. Return: a reason, or -1. */
-static int take_work(void)
+/* One thing after the other. Context: pool.lock, dropped meanwhile. */
+static void work_while_there_is_some(void)
 {
-	static const enum wb_reason order[] = {
-		WB_REASON_RECLAIM, WB_REASON_THROTTLED, WB_REASON_BACKGROUND,
-		WB_REASON_PERIODIC,
-	};
+	struct backing_dev_info *bdi;
+	enum wb_reason reason;
 
-	for (unsigned int i = 0; i < ARRAY_SIZE(order); i++) {
-		unsigned int bit = 1u << order[i];
-
-		if (pool.wanted & bit) {
-			WRITE_ONCE(pool.wanted, pool.wanted & ~bit);
-			return order[i];
+	while (!pool.stop && (bdi = bdi_take_work(&reason))) {
+		if (!--pool.nr_idle) {
+			pool.all_busy_ms = mm_msecs();
+			pthread_cond_signal(&pool.keeper_wait);
 		}
+		mutex_unlock(&pool.lock);
+		do_work(bdi, reason);
+		bdi_end_work(bdi);
+		mutex_lock(&pool.lock);
+		pool.nr_idle++;
 	}
-	return -1;
 }
 
+/* Idle for so long that it may go? Context: pool.lock. */
+static bool is_spare(uint64_t idle_since_ms)
+{
+	return pool.nr_threads > MIN_FLUSHERS &&
+		mm_msecs() >= idle_since_ms + SHRINK_MS;
+}
+
+/* Whoever made us has counted us as idle. */
 static void *pdflush_main(void *arg)
 {
+	unsigned int nr = (uintptr_t)arg;
+	uint64_t idle_since;
 	char name[16];
-	int reason;
 
-	snprintf(name, sizeof(name), "pagefs-flush/%u",
-		 (unsigned int)(uintptr_t)arg);
+	snprintf(name, sizeof(name), "pagefs-flush/%u", nr);
 	pthread_setname_np(pthread_self(), name);
 	memalloc_save();
 	mutex_lock(&pool.lock);
 	while (!pool.stop) {
-		reason = take_work();
-		if (reason < 0) {
-			wait_for_work();
+		work_while_there_is_some();
+		for (idle_since = mm_msecs();
+		     !pool.stop && !bdi_work_waits() && !is_spare(idle_since); )
+			pool_wait(&pool.work, pool.nr_threads > MIN_FLUSHERS ?
+				  idle_since + SHRINK_MS : NEVER_MS);
+		if (is_spare(idle_since) && !bdi_work_waits())
+			break;
+	}
+	pool.slot[nr].state = SLOT_GONE;
+	pool.nr_threads--;
+	pool.nr_idle--;
+	mod_vm_stat(NR_PDFLUSH_THREADS, -1);
+	pthread_cond_signal(&pool.keeper_wait);
+	mutex_unlock(&pool.lock);
+	return NULL;
+}
+
+/* Context: pool.lock. Return: 0 or -errno. */
+static int add_flusher(void)
+{
+	unsigned int nr = 0;
+	int err;
+
+	while (pool.slot[nr].state != SLOT_FREE)
+		nr++;
+	err = -pthread_create(&pool.slot[nr].thread, NULL, pdflush_main,
+			      (void *)(uintptr_t)nr);
+	if (err)
+		return err;
+	pool.slot[nr].state = SLOT_RUNNING;
+	pool.nr_threads++;
+	pool.nr_idle++;
+	mod_vm_stat(NR_PDFLUSH_THREADS, 1);
+	return 0;
+}
+
+/* ---- the keeper ---- */
+
+static void join_slot(unsigned int nr)
+{
+	bool used;
+
+	mutex_lock(&pool.lock);
+	used = pool.slot[nr].state != SLOT_FREE;
+	mutex_unlock(&pool.lock);
+	if (!used)
+		return;
+	pthread_join(pool.slot[nr].thread, NULL);
+	mutex_lock(&pool.lock);
+	pool.slot[nr].state = SLOT_FREE;
+	mutex_unlock(&pool.lock);
+}
+
+/* Context: pool.lock, dropped meanwhile. */
+static void join_gone(void)
+{
+	for (unsigned int i = 0; i < MAX_FLUSHERS; i++) {
+		if (pool.slot[i].state != SLOT_GONE)
 			continue;
-		}
 		mutex_unlock(&pool.lock);
-		do_work(reason);
+		join_slot(i);
 		mutex_lock(&pool.lock);
+	}
+}
+
+/* Context: pool.lock. Return: when it is due again. */
+static uint64_t keep_periodic(uint64_t now)
+{
+	uint32_t interval = atomic_load(&vm_tunables.dirty_writeback_centisecs);
+
+	if (!interval) {	/* 0 disables it, as in Linux */
+		pool.last_periodic_ms = now;
+		return NEVER_MS;
+	}
+	if (now >= pool.last_periodic_ms + interval * 10ull) {
+		pool.last_periodic_ms = now;
+		bdi_want_work(WB_REASON_PERIODIC);
+		/* Also what a congested device had to wait for, and has not. */
+		wake_flushers(bdi_work_waits());
+	}
+	return pool.last_periodic_ms + interval * 10ull;
+}
+
+static uint64_t keep_laptop(uint64_t now)
+{
+	unsigned int nr = 0;
+	uint64_t next = bdi_laptop_due(now,
+			atomic_load(&vm_tunables.laptop_mode) * 1000ull, &nr);
+
+	wake_flushers(nr);
+	return next;
+}
+
+/* No memory for a thread is no reason to try at once again. */
+static uint64_t keep_growing(uint64_t now)
+{
+	if (pool.nr_idle || pool.nr_threads == MAX_FLUSHERS || !bdi_work_waits())
+		return NEVER_MS;
+	if (now >= pool.all_busy_ms + GROW_MS && add_flusher())
+		pool.all_busy_ms = now;
+	return pool.nr_idle ? NEVER_MS : pool.all_busy_ms + GROW_MS;
+}
+
+static void *keeper_main(void *arg)
+{
+	uint64_t now, deadline;
+
+	(void)arg;
+	pthread_setname_np(pthread_self(), "pagefs-pdflush");
+	mutex_lock(&pool.lock);
+	while (!pool.stop) {
+		join_gone();
+		now = mm_msecs();
+		deadline = keep_periodic(now);
+		deadline = min(deadline, keep_laptop(now));
+		deadline = min(deadline, keep_growing(now));
+		if (!pool.stop)
+			pool_wait(&pool.keeper_wait, deadline);
 	}
 	mutex_unlock(&pool.lock);
 	return NULL;
+}
+
+/* ---- start and end ---- */
+
+/*
+ * The wall clock may be set back, by an hour if need be: a sleep of ours does
+ * not become longer by it. Context: pool.lock; nobody sleeps there.
+ */
+static void monotonic_cond(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	BUG_ON(pthread_condattr_init(&attr) ||
+	       pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) ||
+	       pthread_cond_destroy(cond) || pthread_cond_init(cond, &attr) ||
+	       pthread_condattr_destroy(&attr));
 }
 
 int pdflush_init(void)
 {
 	int err = 0;
 
-	pool.wanted = 0;
-	pool.nr_threads = 0;
-	pool.next_periodic_ms = mm_msecs();
-	pool.stop = false;
-	while (pool.nr_threads < NR_PDFLUSH && !err) {
-		err = -pthread_create(&pool.threads[pool.nr_threads], NULL,
-				      pdflush_main,
-				      (void *)(uintptr_t)pool.nr_threads);
-		if (!err)
-			pool.nr_threads++;
-	}
+	mutex_lock(&pool.lock);
+	monotonic_cond(&pool.work);
+	monotonic_cond(&pool.keeper_wait);
+	pool.nr_threads = pool.nr_idle = 0;
+	pool.last_periodic_ms = mm_msecs();
+	WRITE_ONCE(pool.stop, false);
+	while (pool.nr_threads < MIN_FLUSHERS && !err)
+		err = add_flusher();
+	if (!err)
+		err = -pthread_create(&pool.keeper, NULL, keeper_main, NULL);
+	pool.running = !err;
+	mutex_unlock(&pool.lock);
 	if (err)
 		pdflush_exit();
 	return err;
@@ -223,8 +458,12 @@ void pdflush_exit(void)
 {
 	mutex_lock(&pool.lock);
 	WRITE_ONCE(pool.stop, true);
-	pthread_cond_broadcast(&pool.wait);
+	pthread_cond_broadcast(&pool.work);
+	pthread_cond_signal(&pool.keeper_wait);
 	mutex_unlock(&pool.lock);
-	while (pool.nr_threads)
-		pthread_join(pool.threads[--pool.nr_threads], NULL);
+	if (pool.running)
+		pthread_join(pool.keeper, NULL);
+	pool.running = false;
+	for (unsigned int i = 0; i < MAX_FLUSHERS; i++)
+		join_slot(i);
 }

@@ -22,6 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fake_disk.h"
 #include "harness.h"
 #include "mm.h"
@@ -261,10 +262,26 @@ static void job_shuffle(struct fake_job *job)
 	}
 }
 
+/* One transfer after the other, whoever brings them. */
+static void device_works(struct fake_disk *disk, unsigned int nr)
+{
+	double end;
+
+	if (!disk->pages_per_s)
+		return;
+	pthread_mutex_lock(&disk->lock);
+	end = max(disk->busy_until, now()) + (double)nr / disk->pages_per_s;
+	disk->busy_until = end;
+	pthread_mutex_unlock(&disk->lock);
+	while (now() < end)
+		usleep((end - now()) * 1e6 + 1);
+}
+
 static void job_run(struct fake_job *job)
 {
 	struct fake_disk *disk = job->file->disk;
 
+	device_works(disk, job->nr);
 	if (disk->max_delay_us) {
 		job_shuffle(job);
 		usleep(disk_rand(disk) % disk->max_delay_us);

@@ -50,6 +50,8 @@ struct fake_disk {
 	struct backing_dev_info bdi;
 	enum fake_mode mode;			/* (C) */
 	unsigned int max_delay_us;		/* (C) per page, in workers */
+	unsigned int pages_per_s;		/* (C) it is as slow as that; 0: not */
+	double busy_until;			/* (L) seconds of now() */
 	pthread_mutex_t lock;
 	pthread_cond_t work, idle;
 	struct list_head queue;			/* (L) jobs */

@@ -2,7 +2,7 @@
 /*
  * tests/mm/test_writeback.c - mm/page-writeback.c, mm/dirty-throttle.c,
  *                             mm/backing-dev.c, mm/pdflush.c: dirty pages and
- *                             the way out
+ *                             the way out; the pool: test_pdflush.c
  *
  * Cases without threads drive passes by hand; those with threads wait for a
  * state with a bound in seconds, not for a time to pass.
@@ -357,7 +357,7 @@ static void *one_pass(void *arg)
 		.range_cyclic = true,
 	};
 
-	writeback_mappings(&wbc, 0);
+	writeback_bdi(&disk.bdi, &wbc, 0);
 	*(long *)arg = wbc.pages_written;
 	return NULL;
 }
@@ -607,6 +607,40 @@ static void turns_are_fair(void)
 	fake_file_free(large);
 	for (int i = 0; i < 4; i++)
 		fake_file_free(small[i]);
+	down();
+}
+
+/*
+ * The same over passes that end with the first turn, while the large file is
+ * dirtied anew: the small one comes second.
+ */
+static void turns_are_fair_from_pass_to_pass(void)
+{
+	struct fake_file *large, *small;
+	unsigned int passes = 0;
+
+	up(FAKE_SYNC, false);
+	large = fake_file_new(&disk, 12 << 20, 0);
+	small = fake_file_new(&disk, 1 << 20, 0);
+	for (pgoff_t i = 0; i < 2560; i += 256)
+		write_pages(large, i, 256);
+	for (; passes < 10 && (!passes || small->mapping.nrdirty); passes++) {
+		struct writeback_control wbc = {
+			.sync_mode = WB_SYNC_NONE, .nr_to_write = 1024,
+			.reason = WB_REASON_BACKGROUND,
+			.range_end = LLONG_MAX, .range_cyclic = true,
+		};
+
+		writeback_bdi(&disk.bdi, &wbc, 0);
+		for (pgoff_t i = 0; i < 2560; i += 256)
+			write_pages(large, i, 256);
+		if (!passes)
+			write_pages(small, 0, 1);
+	}
+	CU_ASSERT_EQUAL(small->mapping.nrdirty, 0);
+	CU_ASSERT(passes <= 3);
+	fake_file_free(large);
+	fake_file_free(small);
 	down();
 }
 
@@ -922,6 +956,7 @@ static const struct test_case cases[] = {
 	{ "a page being written holds still for a store that asks for it",
 	  pages_hold_still_for_stores_that_ask },
 	{ "a small file does not wait for a large one", turns_are_fair },
+	{ "nor over several passes", turns_are_fair_from_pass_to_pass },
 	{ "a file's next turn goes on where the last ended",
 	  turns_go_on_where_they_ended },
 	{ "a mapping being evicted is left alone", evicted_mapping_is_left_alone },
