@@ -95,6 +95,7 @@ static const struct ctl_file meminfo_file = TEXT(meminfo_show);
 static const struct ctl_file slabinfo_file = TEXT(slabinfo_show);
 static const struct ctl_file socket_file = TEXT(socket_show);
 static const struct ctl_file swaps_file = TEXT(swaps_show);
+static const struct ctl_file throttled_file = TEXT(throttled_show);
 static const struct ctl_file vmstat_file = TEXT(vmstat_text);
 static const struct ctl_file zoneinfo_file = TEXT(zoneinfo_show);
 
@@ -114,6 +115,7 @@ static const struct ctl_entry {
 	{ "smaps",	S_IFDIR | 0555, NULL, CTL_SMAPS },
 	{ "socket",	S_IFREG | 0444, &socket_file, 0 },
 	{ "swaps",	S_IFREG | 0444, &swaps_file, 0 },
+	{ "throttled",	S_IFREG | 0444, &throttled_file, 0 },
 	{ "vm",		S_IFDIR | 0555, NULL, CTL_VM },
 	{ "vmstat",	S_IFREG | 0444, &vmstat_file, 0 },
 	{ "zoneinfo",	S_IFREG | 0444, &zoneinfo_file, 0 },

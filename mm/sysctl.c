@@ -38,7 +38,7 @@ static struct mutex sysctl_lock = MUTEX_INITIALIZER(LOCK_LEAF);
 static void flushers_look(unsigned long value)
 {
 	(void)value;
-	wakeup_flusher_threads(WB_REASON_PERIODIC);
+	vm_tunables_changed();
 }
 
 static void drop_caches(unsigned long what)
@@ -49,31 +49,75 @@ static void drop_caches(unsigned long what)
 		drop_slab();
 }
 
+/* By name. */
+enum {
+	DIRTY_BACKGROUND_BYTES,
+	DIRTY_BACKGROUND_RATIO,
+	DIRTY_BYTES,
+	DIRTY_EXPIRE_CENTISECS,
+	DIRTY_RATIO,
+	DIRTY_WRITEBACK_CENTISECS,
+	DROP_CACHES,
+	LAPTOP_MODE,
+};
+
 static const struct ctl_table vm_table[] = {
-	{
+	[DIRTY_BACKGROUND_BYTES] = {
+		.name = "dirty_background_bytes",
+		.type = SYSCTL_ULONG,
+		.data = &vm_tunables.dirty_background_bytes,
+		.min = 1,
+		.max = ULONG_MAX,
+		.excludes = &vm_table[DIRTY_BACKGROUND_RATIO],
+		.done = flushers_look,
+	},
+	[DIRTY_BACKGROUND_RATIO] = {
 		.name = "dirty_background_ratio",
 		.data = &vm_tunables.dirty_background_ratio,
 		.max = 100,
-	}, {
+		.excludes = &vm_table[DIRTY_BACKGROUND_BYTES],
+		.done = flushers_look,
+	},
+	[DIRTY_BYTES] = {
+		.name = "dirty_bytes",
+		.type = SYSCTL_ULONG,
+		.data = &vm_tunables.dirty_bytes,
+		.min = 2 * PAGE_SIZE,
+		.max = ULONG_MAX,
+		.excludes = &vm_table[DIRTY_RATIO],
+		.done = flushers_look,
+	},
+	[DIRTY_EXPIRE_CENTISECS] = {
 		.name = "dirty_expire_centisecs",
 		.data = &vm_tunables.dirty_expire_centisecs,
 		.max = MAX_CENTISECS,
 		.done = flushers_look,
-	}, {
+	},
+	[DIRTY_RATIO] = {
 		.name = "dirty_ratio",
 		.data = &vm_tunables.dirty_ratio,
 		.max = 100,
-	}, {
+		.excludes = &vm_table[DIRTY_BYTES],
+		.done = flushers_look,
+	},
+	[DIRTY_WRITEBACK_CENTISECS] = {
 		.name = "dirty_writeback_centisecs",
 		.data = &vm_tunables.dirty_writeback_centisecs,
 		.max = MAX_CENTISECS,
 		.done = flushers_look,
-	}, {
+	},
+	[DROP_CACHES] = {
 		.name = "drop_caches",
 		.type = SYSCTL_ACTION,
 		.min = 1,
 		.max = 3,
 		.done = drop_caches,
+	},
+	[LAPTOP_MODE] = {
+		.name = "laptop_mode",
+		.data = &vm_tunables.laptop_mode,
+		.max = INT_MAX / 1000,	/* in ms, still an int */
+		.done = flushers_look,
 	},
 };
 

@@ -195,10 +195,19 @@ def garbage():
         assert refused("vm/drop_caches", data) == errno.EINVAL, data
     for n in ("dirty_ratio", "dirty_background_ratio"):
         assert refused("vm/" + n, b"101") == errno.EINVAL
+    for what in ("dirty", "dirty_background"):
+        share, size = "vm/" + what + "_ratio", "vm/" + what + "_bytes"
+        was = get(share)
+        assert refused(size, b"1000000") == 0
+        assert (get(share), get(size)) == ("0\n", "1000000\n")
+        assert refused(share, was.encode()) == 0
+        assert (get(share), get(size)) == (was, "0\n")
     for n in names:
         assert get("vm/" + n) == before[n], n
         value = before[n].strip().encode()
-        assert refused("vm/" + n, value) == 0
+        # bytes are 0 while the ratio rules, and cannot be set to that
+        unset = value == b"0" and n.endswith("_bytes")
+        assert refused("vm/" + n, value) == (errno.EINVAL if unset else 0), n
         fd = os.open(CTL + "vm/" + n, os.O_RDWR | os.O_TRUNC)
         assert os.pread(fd, 100, 0) == value + b"\n"
         os.close(fd)
