@@ -6,7 +6,7 @@
  *   pages       7   8..11   12..27           28..91     900
  *
  * A VMA remembers up to four places where the next fault would continue a
- * sequence. One that does gets four times as many pages as the last, up to 64;
+ * sequence. One that does gets four times as many pages as the last, up to 128;
  * one that does not gets its page alone.
  *
  * Locks:  fault_around.lock, a leaf.
