@@ -9,7 +9,7 @@
  * order rather than at the first that deadlocks.
  *
  *   LOCK_CLIENT	daemon: changes of one client's mappings, in order
- *   LOCK_READDIR	fs: the position of an open directory
+ *   LOCK_READDIR	fs: the position of an open directory, or in a trace
  *   LOCK_INODE		inode->i_rwsem: write, truncate; names in a directory
  *			(rwsem)
  *   LOCK_MMAP		mm->mmap_lock: the VMAs of a client	(rwsem)
@@ -43,6 +43,7 @@
  *   LOCK_PDFLUSH	what flushers wait for
  *   LOCK_LEAF		takes nothing inside itself, but may count events:
  *   LOCK_VMSTAT	which threads count events
+ *   LOCK_TRACE		which threads have rings of trace events, and who reads
  *
  * Allocation with direct reclaim may take everything from LOCK_RENAME
  * down and may wait for writeback, so it is called with nothing held from
@@ -88,6 +89,7 @@ enum lock_rank {
 	LOCK_PDFLUSH,
 	LOCK_LEAF,
 	LOCK_VMSTAT,
+	LOCK_TRACE,
 	NR_LOCK_RANKS,
 };
 

@@ -94,6 +94,7 @@ static const char *const rank_names[NR_LOCK_RANKS] = {
 	[LOCK_IO]		= "LOCK_IO",
 	[LOCK_LEAF]		= "LOCK_LEAF",
 	[LOCK_VMSTAT]		= "LOCK_VMSTAT",
+	[LOCK_TRACE]		= "LOCK_TRACE",
 };
 
 static const char *rank_name(enum lock_rank rank)

@@ -12,6 +12,7 @@
 #include "page.h"
 #include "slab.h"
 #include "swap.h"
+#include "trace.h"
 #include "vmstat.h"
 #include "window_i.h"
 
@@ -32,6 +33,7 @@ int mm_init(const struct mm_config *config)
 
 	mm_clock_init();
 	vmstat_init();
+	trace_init();
 	err = page_alloc_init(config->memory, config->nr_nodes);
 	if (err)
 		return err;
