@@ -26,6 +26,7 @@
 #include "internal.h"
 #include "pagefs_fs.h"
 #include "pagemap.h"
+#include "trace.h"
 #include "uffd_abi.h"
 
 #define OOM_TRIES	10u	/* of a fault that finds no memory, ... */
@@ -41,6 +42,7 @@ struct kept_fault {
 	struct client *client;		/* referenced */
 	struct uffd_msg msg;
 	struct page *page;		/* referenced */
+	uint64_t began_us;		/* trace_clock_us(), or 0 */
 };
 
 static __thread struct kept_fault kept_faults[MAX_KEPT];
@@ -90,18 +92,23 @@ static void end_fault(struct client *client, const struct uffd_msg *msg,
 		fault_failed(client, msg, ret);
 }
 
-/* To its end, whatever that waits for. */
+/* To its end, whatever that waits for, other faults included. */
 static void serve_fault_now(struct client *client, const struct uffd_msg *msg,
-			    unsigned int flags)
+			    unsigned int flags, uint64_t began_us)
 {
+	const uint64_t outer_us = trace_fault_began_us;
+
+	trace_fault_began_us = began_us;
 	end_fault(client, msg, handle_mm_fault(client->mm, fault_address(msg),
 					       fault_flags(msg) | flags));
+	trace_fault_began_us = outer_us;
 }
 
 /* ---- in two steps ---- */
 
 /* Return: false: that is not for this fault. */
-static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg)
+static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg,
+			       uint64_t began_us)
 {
 	struct kept_fault *kept = &kept_faults[nr_kept];
 	vm_fault_t ret;
@@ -117,6 +124,7 @@ static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg
 	client_get(client);
 	kept->client = client;
 	kept->msg = *msg;
+	kept->began_us = began_us;
 	nr_kept++;
 	return true;
 }
@@ -156,7 +164,8 @@ static void serve_kept(void)
 		/* and with no reference: the page's frame is to be freed */
 		put_wait_page(kept.page);
 		faultd_begin_service(kept.client);
-		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED);
+		serve_fault_now(kept.client, &kept.msg, FAULT_FLAG_TRIED,
+				kept.began_us);
 		faultd_end_service(kept.client);
 		client_put(kept.client);
 	}
@@ -213,9 +222,12 @@ void submit_kept(void)
 
 void serve_fault(struct client *client, const struct uffd_msg *msg)
 {
+	/* Its message has been read just now. */
+	const uint64_t began_us = trace_begin_us(mm_fault);
+
 	slot_serving(msg->arg.pagefault.feat.ptid);
-	if (serve_fault_nowait(client, msg))
+	if (serve_fault_nowait(client, msg, began_us))
 		return;
 	end_kept();
-	serve_fault_now(client, msg, 0);
+	serve_fault_now(client, msg, 0, began_us);
 }

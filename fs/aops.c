@@ -23,6 +23,7 @@
 #include <fcntl.h>
 
 #include "internal.h"
+#include "trace.h"
 
 /* Context: pages locked. */
 static void set_kcached(struct page **pages, unsigned int nr)
@@ -43,7 +44,7 @@ static void pagefs_readpages(struct address_space *mapping, struct page **pages,
 	}
 	if (unlikely(atomic_load(&I(mapping)->i_kcopies)))
 		set_kcached(pages, nr);				/* I3 */
-	backing_rw(BACKING_READ, file, pages, nr, nr * PAGE_SIZE,
+	backing_rw(BACKING_READ, file, pages, nr, nr * PAGE_SIZE, NULL,
 		   mode == READ_AHEAD);
 	if (mode == READ_WAIT)
 		backing_wait();
@@ -67,6 +68,24 @@ static size_t bytes_inside(struct address_space *mapping, loff_t pos,
 	return min_t(loff_t, size - pos, nr * PAGE_SIZE);
 }
 
+/* The event of a write that did not come to be a request. */
+static __cold void trace_unwritten(struct address_space *mapping, pgoff_t index,
+				   unsigned int nr,
+				   const struct writeback_control *wbc, int err)
+{
+	const struct trace_write write = {
+		.index = index,
+		.nr = nr,
+		.age_ms = wbc->age_ms,
+		.queue_us = TRACE_UNKNOWN,
+		.device_us = TRACE_UNKNOWN,
+		.err = (int16_t)err,
+		.reason = wbc->reason,
+	};
+
+	trace_writeback_pages(mapping->ino, &write);
+}
+
 static void pagefs_writepages(struct address_space *mapping,
 			      struct page **pages, unsigned int nr,
 			      struct writeback_control *wbc)
@@ -82,6 +101,9 @@ static void pagefs_writepages(struct address_space *mapping,
 		return;		/* the mapping may be gone by now */
 	file = inode_get_file(I(mapping), O_RDWR);
 	if (IS_ERR(file)) {
+		if (trace_enabled(writeback_pages))
+			trace_unwritten(mapping, pages[0]->index, keep, wbc,
+					PTR_ERR(file));
 		end_pages_writeback(pages, keep, PTR_ERR(file));
 		return;
 	}
@@ -89,7 +111,7 @@ static void pagefs_writepages(struct address_space *mapping,
 		inode_keep_mtime(I(mapping));
 	/* Nobody will wait for a pass that is not for integrity and yet of a
 	 * file's own: msync(MS_ASYNC). */
-	backing_rw(BACKING_WRITE, file, pages, keep, bytes,
+	backing_rw(BACKING_WRITE, file, pages, keep, bytes, wbc,
 		   wbc->sync_mode == WB_SYNC_NONE &&
 		   wbc->reason == WB_REASON_SYNC);
 	put_backing_file(file);

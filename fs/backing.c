@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "ioring.h"
+#include "trace.h"
 
 /*
  * Bios kept for when there is no memory: 4 MiB in flight as inline bios of 16
@@ -238,9 +239,20 @@ static int injected_error(enum backing_op op)
 	return 0;
 }
 
+static void bio_trace_begin(struct bio *bio, const struct writeback_control *wbc)
+{
+	bio->queued_us = bio->started_us = 0;
+	if (!wbc)
+		return;
+	bio->reason = (uint8_t)wbc->reason;
+	bio->age_ms = wbc->age_ms;
+	bio->queued_us = trace_begin_us(writeback_pages);
+}
+
 /* A request for the first pages of a run, bio->nr of them. */
 static struct bio *bio_build(enum backing_op op, struct backing_file *file,
-			     struct page **pages, unsigned int nr, size_t bytes)
+			     struct page **pages, unsigned int nr, size_t bytes,
+			     const struct writeback_control *wbc)
 {
 	struct bio *bio = bio_alloc();
 
@@ -257,6 +269,7 @@ static struct bio *bio_build(enum backing_op op, struct backing_file *file,
 	bio->no_direct = false;
 	bio->tries = 0;
 	bio->err = injected_error(op);
+	bio_trace_begin(bio, wbc);
 	bio_build_vec(bio);
 	return bio;
 }
@@ -272,12 +285,14 @@ static void bio_submit(struct bio *bio, bool async)
 }
 
 void backing_rw(enum backing_op op, struct backing_file *file,
-		struct page **pages, unsigned int nr, size_t bytes, bool async)
+		struct page **pages, unsigned int nr, size_t bytes,
+		const struct writeback_control *wbc, bool async)
 {
 	if (op == BACKING_READ)
 		bytes = nr * PAGE_SIZE;
 	while (nr) {
-		struct bio *bio = bio_build(op, file, pages, nr, bytes);
+		struct bio *bio = bio_build(op, file, pages, nr, bytes,
+					    wbc);
 
 		/* The bio may be gone once it is submitted. */
 		pages += bio->nr;
@@ -404,10 +419,17 @@ static ssize_t transfer_now(const struct bio *bio, const struct bio_transfer *x)
 	return res < 0 ? -errno : res;
 }
 
+void bio_started(struct bio *bio)
+{
+	if (unlikely(bio->queued_us) && !bio->started_us)
+		bio->started_us = trace_clock_us();
+}
+
 void bio_run(struct bio *bio)
 {
 	struct bio_transfer x;
 
+	bio_started(bio);
 	if (bio->len && !bio->err)
 		do
 			bio_transfer(bio, &x);
@@ -428,9 +450,29 @@ static void bio_account(const struct bio *bio)
 		atomic_fetch_add_explicit(&stats.errors, 1, relaxed);
 }
 
+/* The pages are still under writeback, so their mapping stays. */
+static __cold void bio_trace_end(const struct bio *bio)
+{
+	uint64_t now = trace_clock_us();
+	const struct trace_write write = {
+		.index = (pgoff_t)bio->pos >> PAGE_SHIFT,
+		.bytes = bio->done,
+		.nr = bio->nr,
+		.age_ms = bio->age_ms,
+		.queue_us = trace_elapsed_us(bio->queued_us, bio->started_us),
+		.device_us = trace_elapsed_us(bio->started_us, now),
+		.err = (int16_t)bio->err,
+		.reason = bio->reason,
+	};
+
+	trace_writeback_pages(READ_ONCE(bio->pages[0]->mapping)->ino, &write);
+}
+
 void bio_end(struct bio *bio)
 {
 	bio_account(bio);
+	if (bio->op == BACKING_WRITE && trace_enabled(writeback_pages))
+		bio_trace_end(bio);
 	/* Before the pages: then nobody who waits for them finds it in use. */
 	put_backing_file(bio->file);
 	for (unsigned int i = 0; i < bio->nr; i++) {

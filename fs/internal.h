@@ -607,6 +607,7 @@ enum backing_op { BACKING_READ, BACKING_WRITE };
  * @pages:  copied; their frames must stay until the end
  * @bytes:  for a write, how many bytes of the run are the file's (its tail
  *          page may be partial); for a read ignored
+ * @wbc:    of a write: what its trace event says caused it; NULL for a read
  * @async:  hand it to the I/O thread; else to this thread's ring
  *
  * Ends each page with end_page_read() or end_page_writeback(). Partial
@@ -614,7 +615,8 @@ enum backing_op { BACKING_READ, BACKING_WRITE };
  * end gives zeros. Uses O_DIRECT for the aligned part where it can.
  */
 void backing_rw(enum backing_op op, struct backing_file *file,
-		struct page **pages, unsigned int nr, size_t bytes, bool async);
+		struct page **pages, unsigned int nr, size_t bytes,
+		const struct writeback_control *wbc, bool async);
 /* Wait for everything this thread has started on its own ring. */
 void backing_wait(void);
 

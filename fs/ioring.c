@@ -67,6 +67,8 @@ struct ioring {
 	unsigned int inflight;	/* bios on it, submitted or not */
 	unsigned int pages;	/* of these bios */
 	unsigned int prepared;	/* pages of SQEs not yet submitted */
+	struct list_head timed;	/* bios prepared, which want to know when they
+				 * are submitted */
 	bool armed;		/* a request without a bio is on it, that wakes */
 	bool tried;		/* set up, or refused */
 };
@@ -101,6 +103,7 @@ static void ioring_setup(struct ioring *ring, enum ring_use use,
 
 	ring->tried = true;
 	ring->depth = 0;
+	INIT_LIST_HEAD(&ring->timed);
 	for (unsigned int i = 0; i < ARRAY_SIZE(ring_flags[use]) && err; i++) {
 		memset(&p, 0, sizeof(p));
 		p.flags = ring_flags[use][i] | IORING_SETUP_CQSIZE;
@@ -170,6 +173,16 @@ void ioring_release(void)
 
 /* ---- submitting and completing ---- */
 
+static void ioring_note_start(struct ioring *ring)
+{
+	struct bio *bio, *next;
+
+	list_for_each_entry_safe(bio, next, &ring->timed, list) {
+		list_del(&bio->list);
+		bio_started(bio);
+	}
+}
+
 /*
  * Submits what is prepared and waits for @wait_nr completions. An interrupted
  * or refused call is not repeated here: the caller counts what it still waits
@@ -179,7 +192,11 @@ void ioring_release(void)
 static void __ioring_enter(struct ioring *ring, unsigned int wait_nr)
 {
 	static const struct timespec nap = { .tv_nsec = 1000000 };
-	int ret = io_uring_submit_and_wait(&ring->uring, wait_nr);
+	int ret;
+
+	if (unlikely(!list_empty(&ring->timed)))
+		ioring_note_start(ring);
+	ret = io_uring_submit_and_wait(&ring->uring, wait_nr);
 
 	if (ret >= 0)
 		ring->prepared = 0;
@@ -220,6 +237,8 @@ static void ioring_prep(struct ioring *ring, struct bio *bio,
 	else
 		io_uring_prep_writev(sqe, x->fd, x->vec, x->nr_vec, x->pos);
 	io_uring_sqe_set_data(sqe, bio);
+	if (unlikely(bio->queued_us) && !bio->started_us)
+		list_add_tail(&bio->list, &ring->timed);
 	ring->prepared += x->len >> PAGE_SHIFT;
 	ring->inflight++;
 	ring->pages += bio->nr;

@@ -29,7 +29,8 @@
  * its maker, then the queue under LOCK_IO, then the thread whose ring it is on.
  */
 struct bio {
-	struct list_head list;		/* the I/O thread's queue, or the reserve */
+	struct list_head list;		/* the I/O thread's queue, the reserve, or
+					 * its ring's timed */
 	struct backing_file *file;	/* (C) referenced */
 	loff_t pos;			/* (C) bytes, page aligned */
 	size_t len;			/* (C) bytes to transfer */
@@ -45,6 +46,10 @@ struct bio {
 	uint8_t op;			/* (C) enum backing_op */
 	bool no_direct;			/* direct I/O was refused: EINVAL */
 	uint8_t tries;			/* since the last byte */
+	uint8_t reason;			/* (C) of a write: enum wb_reason */
+	uint32_t age_ms;		/* (C) of a write, or TRACE_UNKNOWN */
+	/* Of a write, for its trace event: made, on the device; or 0. */
+	uint64_t queued_us, started_us;
 	struct page *inline_pages[BIO_INLINE_PAGES];
 	struct iovec inline_vec[BIO_INLINE_PAGES];
 };
@@ -71,6 +76,8 @@ void bio_transfer(const struct bio *bio, struct bio_transfer *x);
 bool bio_step(struct bio *bio, ssize_t res);
 /* Ends every page and frees the bio. Context: no locks. */
 void bio_end(struct bio *bio);
+/* The device is about to hear of it: once, for its trace event. */
+void bio_started(struct bio *bio);
 /* Carries out @bio by system calls, and ends it. Context: no locks. */
 void bio_run(struct bio *bio);
 

@@ -151,10 +151,11 @@ int itable_insert(struct inode *inode, struct itable_dev **devp)
 	int err;
 
 	if (itable_natural(inode->i_dev, inode->i_ino)) {
-		inode->i_nodeid = inode->i_ino;
+		inode->i_data.ino = inode->i_nodeid = inode->i_ino;
 		return insert_by_nodeid(inode);
 	}
 	inode->i_nodeid = new_nodeid(inode->i_dev, inode->i_ino);
+	inode->i_data.ino = inode->i_nodeid;
 	err = insert_by_ino(inode, devp);
 	if (err)
 		return err;

@@ -201,6 +201,7 @@ struct vm_fault {
 	unsigned long address;		/* page aligned */
 	pgoff_t pgoff;			/* of it in the file */
 	unsigned int flags;		/* FAULT_FLAG_* */
+	uint64_t began_us;		/* trace_clock_us(), or 0 */
 	struct page *page;		/* from ->fault: uptodate, referenced */
 	struct page *wait_page;		/* or, with RETRY: being read, referenced */
 };

@@ -88,6 +88,8 @@ struct address_space {
 	const struct address_space_operations *a_ops;	/* (C) */
 	struct backing_dev_info *bdi;		/* (C) */
 	bool stable_writes;			/* (C) bdi's; the owner may set it */
+	uint64_t ino;				/* (C) the owner's number for it, for
+						 * trace events; 0: none */
 	struct rw_semaphore invalidate_lock;	/* read: adding pages and reading
 						 * them in; write: truncating */
 	atomic_llong i_size;			/* (A,I) bytes */

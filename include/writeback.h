@@ -38,6 +38,8 @@ struct writeback_control {
 	loff_t range_end;	/* last byte, inclusive; LLONG_MAX for all */
 	bool range_cyclic;	/* start at mapping->writeback_index instead */
 	long pages_written;	/* out: pages handed to writepages */
+	uint32_t age_ms;	/* for writepages: since the oldest page of the
+				 * run was dirtied, or TRACE_UNKNOWN */
 };
 
 /*

@@ -41,6 +41,7 @@
 #include "internal.h"
 #include "page.h"
 #include "swap.h"
+#include "trace.h"
 #include "vmscan.h"
 #include "vmstat.h"
 #include "window_i.h"
@@ -266,17 +267,19 @@ static unsigned int run_length(struct page **pages, unsigned int nr)
 static void demote_pages(struct page **pages, unsigned int nr,
 			 struct demote_control *dc)
 {
-	unsigned int n;
+	const unsigned int all = nr;
+	unsigned int n, gone[2] = { 0 };	/* copied, dropped */
 
 	qsort(pages, nr, sizeof(pages[0]), page_cmp);
 	for (; nr; nr -= n, pages += n) {
+		bool drop = is_frozen(pages[0]);
 		int err;
 
 		n = run_length(pages, nr);
-		err = is_frozen(pages[0]) ? demote_drop(pages, n) :
-					    demote_keep(pages, n);
+		err = drop ? demote_drop(pages, n) : demote_keep(pages, n);
 		if (!err) {
 			dc->gone += n;
+			gone[drop] += n;
 			continue;
 		}
 		dc->nomem |= err == -ENOMEM;
@@ -286,6 +289,8 @@ static void demote_pages(struct page **pages, unsigned int nr,
 			putback(pages[i]);
 		}
 	}
+	if (all)
+		trace_mm_demote(all, gone[false], gone[true]);
 }
 
 /* Return: pages looked at. */

@@ -34,6 +34,7 @@
 
 #include "internal.h"
 #include "page.h"
+#include "trace.h"
 #include "vmstat.h"
 
 #define MAX_PAUSE_MS	200u	/* Linux's MAX_PAUSE */
@@ -235,7 +236,9 @@ static int sleep_off(struct address_space *mapping, unsigned long own,
 			nr_dirtied = pages;	/* pay later, in one piece */
 			return 0;
 		}
-		ms = pause_writer(min_t(unsigned long, ms, MAX_PAUSE_MS));
+		ms = min_t(unsigned long, ms, MAX_PAUSE_MS);
+		trace_balance_dirty_pages(ms, dirty, limit);
+		ms = pause_writer(ms);
 		*stallp += ms;
 		pages -= min(pages, DIV_ROUND_UP(rate * ms, 1000));
 		if (!pages && dirty < top)

@@ -33,6 +33,7 @@
 #include "page.h"
 #include "slab.h"
 #include "swap.h"
+#include "trace.h"
 #include "vmstat.h"
 #include "window_i.h"
 
@@ -554,13 +555,37 @@ static void count_fault(struct mm_struct *mm, unsigned int flags, vm_fault_t ret
 		count_vm_event(PGFAULT_ERROR);
 }
 
+static enum trace_fault_kind fault_kind(unsigned int flags, vm_fault_t ret)
+{
+	if ((ret & VM_FAULT_MAJOR) || (flags & FAULT_FLAG_TRIED))
+		return TRACE_FAULT_MAJOR;
+	if (ret & VM_FAULT_SOFT)
+		return TRACE_FAULT_SOFT;
+	return flags & FAULT_FLAG_WP ? TRACE_FAULT_WP : TRACE_FAULT_MINOR;
+}
+
+/* One that has been answered. Context: mmap_lock, for @vma. */
+static void trace_fault(const struct vm_fault *vmf, vm_fault_t ret)
+{
+	struct trace_fault fault = {
+		.pid = (uint32_t)vmf->vma->vm_mm->pid,
+		.addr = vmf->address,
+		.index = vmf->pgoff,
+		.kind = fault_kind(vmf->flags, ret),
+		.failed = (ret & VM_FAULT_ERROR) != 0,
+	};
+
+	trace_mm_fault(vmf_mapping(vmf)->ino, &fault, vmf->began_us);
+}
+
 /* Context: mmap_lock. *@waitp: what is being read, if nobody has been woken. */
 static vm_fault_t __handle_mm_fault(struct mm_struct *mm, unsigned long address,
-				    unsigned int flags, struct page **waitp)
+				    unsigned int flags, uint64_t began_us,
+				    struct page **waitp)
 {
 	struct vm_area_struct *vma = find_vma(mm, address);
 	struct vm_fault vmf = { .vma = vma, .address = address & PAGE_MASK,
-				.flags = flags };
+				.flags = flags, .began_us = began_us };
 	vm_fault_t ret;
 
 	if (!vma || vma->vm_start > address ||
@@ -572,17 +597,28 @@ static vm_fault_t __handle_mm_fault(struct mm_struct *mm, unsigned long address,
 	*waitp = vmf.wait_page;
 	if ((ret & VM_FAULT_RETRY) && !(ret & VM_FAULT_ERROR) && !*waitp)
 		fault_wake(&vmf);	/* it will come again, or see SIGBUS */
+	else if (trace_enabled(mm_fault) && !*waitp && !(ret & VM_FAULT_OOM))
+		trace_fault(&vmf, ret);	/* without memory it is tried again */
 	return ret;
+}
+
+/* When this thread's fault began, if somebody wants to know; else 0. */
+static uint64_t fault_begins(void)
+{
+	if (likely(!trace_enabled(mm_fault)))
+		return 0;
+	return trace_fault_began_us ? trace_fault_began_us : trace_clock_us();
 }
 
 vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 			   unsigned int flags)
 {
+	uint64_t began_us = fault_begins();
 	struct page *wait = NULL;
 	vm_fault_t ret;
 
 	down_read_plugged(&mm->mmap_lock);
-	ret = __handle_mm_fault(mm, address, flags, &wait);
+	ret = __handle_mm_fault(mm, address, flags, began_us, &wait);
 	up_read(&mm->mmap_lock);
 	BUG_ON(wait);
 	count_fault(mm, flags, ret);
@@ -592,11 +628,13 @@ vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
 				  struct page **waitp)
 {
+	uint64_t began_us = fault_begins();
 	vm_fault_t ret;
 
 	*waitp = NULL;
 	down_read_plugged(&mm->mmap_lock);
-	ret = __handle_mm_fault(mm, address, FAULT_FLAG_RETRY_NOWAIT, waitp);
+	ret = __handle_mm_fault(mm, address, FAULT_FLAG_RETRY_NOWAIT, began_us,
+				waitp);
 	up_read(&mm->mmap_lock);
 	if (!*waitp)
 		count_fault(mm, 0, ret);

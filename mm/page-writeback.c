@@ -28,6 +28,7 @@
 #include "internal.h"
 #include "page.h"
 #include "swap.h"
+#include "trace.h"
 #include "vmstat.h"
 #include "window_i.h"
 
@@ -58,6 +59,7 @@ bool set_page_dirty(struct page *page)
 	account_page_dirtied(mapping, page);
 	mutex_unlock(&mapping->tree_lock);
 	count_vm_event(PGDIRTIED);
+	trace_writeback_dirty_page(mapping->ino, page->index);
 	__mark_mapping_dirty(mapping, 0);
 	return true;
 }
@@ -143,6 +145,21 @@ static void redirty_window_pages(struct page **pages, unsigned int nr)
 			set_page_dirty(pages[i]);
 }
 
+/*
+ * How long the oldest of the pages has been dirty: a stamp counts 10 ms. Their
+ * stamps are ours, as they are locked and dirty.
+ */
+static uint32_t oldest_age_ms(struct page **pages, unsigned int nr)
+{
+	uint32_t now = mm_centisecs(), oldest = 0;
+
+	if (!trace_enabled(writeback_pages))
+		return TRACE_UNKNOWN;
+	for (unsigned int i = 0; i < nr; i++)
+		oldest = max(oldest, now - READ_ONCE(pages[i]->dirtied_cs));
+	return (uint32_t)min_t(uint64_t, oldest * 10ull, TRACE_UNKNOWN - 1);
+}
+
 /* The run's first @nr pages, which have what is written in their frames. */
 static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 {
@@ -152,6 +169,7 @@ static void start_run(struct wb_run *run, unsigned int nr, bool unstoppable)
 		if (PageWindow(run->pages[i]))
 			window_note_recheck(run->pages[i]);
 	bdi_start_writeback(mapping->bdi, nr);
+	run->wbc->age_ms = oldest_age_ms(run->pages, nr);
 	mutex_lock(&mapping->tree_lock);
 	for (unsigned int i = 0; i < nr; i++)
 		__start_writeback(mapping, run->pages[i]);
@@ -363,13 +381,14 @@ void end_page_writeback(struct page *page, int err)
 {
 	struct address_space *mapping = page_mapping(page);
 	struct backing_dev_info *bdi = mapping->bdi;
-	bool idle;
+	bool idle, dirtied;
 
 	if (err)
 		mapping_set_error(mapping, err);
 	mutex_lock(&mapping->tree_lock);
 	/* I2; it may have been written to meanwhile. */
-	if (err && !page_test_set(page, PG_dirty))
+	dirtied = err && !page_test_set(page, PG_dirty);
+	if (dirtied)
 		account_page_dirtied(mapping, page);
 	radix_tree_tag_clear(&mapping->i_pages, page->index,
 			     PAGECACHE_TAG_WRITEBACK);
@@ -377,6 +396,8 @@ void end_page_writeback(struct page *page, int err)
 	idle = !mapping->nrwriteback && !mapping->nrdirty;
 	mutex_unlock(&mapping->tree_lock);
 	count_writeback_end(bdi, err);
+	if (dirtied)
+		trace_writeback_dirty_page(mapping->ino, page->index);
 	if (err)
 		__mark_mapping_dirty(mapping, 0);
 	else if (idle)
@@ -441,6 +462,7 @@ int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
 
 	if (!mapping_is_dirty(mapping) && !window_wants_recheck(mapping))
 		return 0;
+	trace_writeback_start(wbc.reason);
 	do_writepages(mapping, &wbc);
 	if (wbc.pages_written)
 		count_vm_event(WB_SYNC_RUNS);

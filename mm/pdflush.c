@@ -44,6 +44,7 @@
 
 #include "internal.h"
 #include "page.h"
+#include "trace.h"
 #include "vmstat.h"
 
 /* Linux 2.6's MIN_PDFLUSH_THREADS and MAX_PDFLUSH_THREADS. */
@@ -214,6 +215,8 @@ static void do_work(struct backing_dev_info *bdi, enum wb_reason reason)
 {
 	long written = 0;
 
+	if (vm_stat_read(NR_FILE_DIRTY))
+		trace_writeback_start(reason);
 	switch (reason) {
 	case WB_REASON_BACKGROUND:
 	case WB_REASON_THROTTLED:

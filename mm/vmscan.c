@@ -40,6 +40,7 @@
 #include "page.h"
 #include "err.h"
 #include "slab.h"
+#include "trace.h"
 #include "vmscan.h"
 #include "vmstat.h"
 #include "window_i.h"
@@ -364,6 +365,7 @@ static void shrink_node(pg_data_t *pgdat, struct scan_control *sc)
 	unsigned long active = scan_target(lruvec, LRU_ACTIVE_FILE, sc->priority);
 	unsigned long inactive = scan_target(lruvec, LRU_INACTIVE_FILE,
 					     sc->priority);
+	unsigned long scanned = sc->nr_scanned, reclaimed = sc->nr_reclaimed;
 
 	while (inactive && sc->nr_reclaimed < sc->nr_to_reclaim) {
 		unsigned long nr = min(inactive, SWAP_CLUSTER_MAX);
@@ -377,6 +379,9 @@ static void shrink_node(pg_data_t *pgdat, struct scan_control *sc)
 		shrink_active_list(lruvec, nr, sc);
 		active -= nr;
 	}
+	trace_mm_vmscan_scan(sc->kswapd ? TRACE_KSWAPD : TRACE_DIRECT,
+			     sc->nr_scanned - scanned,
+			     sc->nr_reclaimed - reclaimed, sc->priority);
 }
 
 /* ---- direct reclaim ---- */
