@@ -96,6 +96,8 @@ static const struct ctl_file slabinfo_file = TEXT(slabinfo_show);
 static const struct ctl_file socket_file = TEXT(socket_show);
 static const struct ctl_file swaps_file = TEXT(swaps_show);
 static const struct ctl_file throttled_file = TEXT(throttled_show);
+/* A stream: whoever opens it gets it from ctl_trace.c. */
+static const struct ctl_file trace_file;
 static const struct ctl_file vmstat_file = TEXT(vmstat_text);
 static const struct ctl_file zoneinfo_file = TEXT(zoneinfo_show);
 
@@ -116,6 +118,7 @@ static const struct ctl_entry {
 	{ "socket",	S_IFREG | 0444, &socket_file, 0 },
 	{ "swaps",	S_IFREG | 0444, &swaps_file, 0 },
 	{ "throttled",	S_IFREG | 0444, &throttled_file, 0 },
+	{ "trace",	S_IFREG | 0600, &trace_file, 0 },
 	{ "vm",		S_IFDIR | 0555, NULL, CTL_VM },
 	{ "vmstat",	S_IFREG | 0444, &vmstat_file, 0 },
 	{ "zoneinfo",	S_IFREG | 0444, &zoneinfo_file, 0 },
@@ -213,6 +216,15 @@ int ctl_node(uint64_t nodeid, struct ctl_node *node, uint32_t *keyp)
 		.dir = id,
 	};
 	return 0;
+}
+
+bool ctl_is_trace(uint64_t nodeid)
+{
+	struct ctl_node node;
+	uint32_t key;
+
+	return unlikely(is_ctl_nodeid(nodeid)) &&
+		!ctl_node(nodeid, &node, &key) && node.file == &trace_file;
 }
 
 int ctl_lookup(uint64_t parent, const char *name, struct stat *st,

@@ -27,6 +27,7 @@
  *     is told of each copy, so that it is dropped before the page changes.
  */
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 
 #include "fuse_i.h"
@@ -109,6 +110,10 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct inode *inode;
 	int err;
 
+	if (ctl_is_trace(ino)) {
+		op_trace_open(req, fi);
+		return;
+	}
 	if (is_ctl_nodeid(ino)) {
 		open_ctl(req, ino, fi);
 		return;
@@ -183,7 +188,8 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	enum handle_kind kind = is_ctl_nodeid(ino) ? HANDLE_CTL : HANDLE_FILE;
+	enum handle_kind kind = ctl_is_trace(ino) ? HANDLE_TRACE :
+				is_ctl_nodeid(ino) ? HANDLE_CTL : HANDLE_FILE;
 	void *obj = handle_del(kind, fi->fh);
 
 	if (obj)
@@ -330,6 +336,10 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t pos,
 	unsigned int nr = 0;
 	ssize_t got;
 
+	if (ctl_is_trace(ino)) {
+		op_trace_read(req, len, fi);
+		return;
+	}
 	if (is_ctl_nodeid(ino)) {
 		read_ctl(req, len, pos, fi->fh);
 		return;
@@ -415,6 +425,10 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 	ssize_t written;
 	bool kcached;
 
+	if (ctl_is_trace(ino)) {
+		op_trace_write(req, buf, len, fi->fh);
+		return;
+	}
 	if (is_ctl_nodeid(ino)) {
 		write_ctl(req, buf, len, pos, fi->fh);
 		return;
@@ -436,6 +450,22 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 		reply_err(req, (int)written);
 	else
 		fuse_reply_write(req, (size_t)written);
+}
+
+/*
+ * The kernel asks of all files once there is one that can be waited for. Others
+ * never wait, as the kernel says itself of files on a disk.
+ */
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+	     struct fuse_pollhandle *ph)
+{
+	if (ctl_is_trace(ino)) {
+		op_trace_poll(req, fi->fh, ph);
+		return;
+	}
+	if (ph)
+		fuse_pollhandle_destroy(ph);
+	fuse_reply_poll(req, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 }
 
 /* As op_file(); of a file of ours there is nothing to write: that is success. */

@@ -4,7 +4,8 @@
  *
  *   fh = [ number, counted up from 1 | kind: 2 bits ]
  *              |
- *              +--> radix tree --> open_file | open_dir | ctl_handle
+ *              +--> radix tree --> open_file | open_dir | ctl_handle |
+ *                                  trace_file
  *
  * A handle is a number and not a pointer: the kernel keeps it for as long as
  * the file is open, which may be longer than the process that gave it out, if
@@ -94,6 +95,9 @@ void handle_put_object(enum handle_kind kind, void *obj)
 		break;
 	case HANDLE_CTL:
 		ctl_release(obj);
+		break;
+	case HANDLE_TRACE:
+		ctl_trace_release(obj);
 		break;
 	}
 }

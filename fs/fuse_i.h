@@ -10,13 +10,14 @@
  *   fuse_ops.c    the table; names and attributes
  *   fuse_file.c   data of regular files and of control files
  *   fuse_dir.c    directory listings
+ *   ctl_trace.c   .pagefs/trace; trace_file.c: one that is open
  *   fuse_handle.c file handles: numbers the kernel gives back to us
  *   fuse_init.c   what is agreed at INIT
  *   fuse_loop.c   the worker threads
  *   mount.c       session, mount and umount; the pagefs_fs.h interface
  *
  * Every op_* ends with exactly one reply, whatever happens, and answers in
- * the thread it was called in.
+ * the thread it was called in; but that reads of .pagefs/trace may wait.
  */
 #ifndef PAGEFS_FUSE_I_H
 #define PAGEFS_FUSE_I_H
@@ -93,6 +94,8 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t pos,
 	     struct fuse_file_info *fi);
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 	      off_t pos, struct fuse_file_info *fi);
+void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+	     struct fuse_pollhandle *ph);
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
@@ -125,12 +128,28 @@ void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		    struct fuse_file_info *fi);
 
+/* ---- ctl_trace.c ---- */
+
+struct trace_file;
+void op_trace_open(fuse_req_t req, struct fuse_file_info *fi);
+/* The reply may come later. */
+void op_trace_read(fuse_req_t req, size_t size, struct fuse_file_info *fi);
+void op_trace_write(fuse_req_t req, const char *buf, size_t len, uint64_t fh);
+void op_trace_poll(fuse_req_t req, uint64_t fh, struct fuse_pollhandle *ph);
+void ctl_trace_release(struct trace_file *file);
+/* The thread that answers reads. Return: 0 or -errno. */
+int ctl_trace_start(void);
+/* Every reader gets what is left, and the end of the file. Context: the workers
+ * still serve, or the session has ended. */
+void ctl_trace_stop(void);
+
 /* ---- fuse_handle.c ---- */
 
 enum handle_kind {
 	HANDLE_FILE,		/* struct open_file */
 	HANDLE_DIR,		/* struct open_dir */
 	HANDLE_CTL,		/* struct ctl_handle */
+	HANDLE_TRACE,		/* struct trace_file */
 };
 
 void handle_init(void);
@@ -169,6 +188,14 @@ int fuse_loop_start(struct fuse_session *se, void (*ended)(void *arg), void *arg
 void fuse_loop_stop(void);
 /* The kernel has ended the session. */
 bool fuse_loop_ended(void);
+
+/*
+ * The device of the request at work, for its reply by another thread, which
+ * then closes it. Context: a worker. Return: a descriptor or -errno.
+ */
+int fuse_loop_keep_device(void);
+/* What this thread, no worker, replies to came in on @fd; -1: that is over. */
+void fuse_loop_reply_on(int fd);
 
 /* There is something to do for it before its next tick. */
 void fuse_loop_wake_manager(void);

@@ -13,7 +13,8 @@
  * when the last idle one has gone to work, and lets surplus ones leave.
  *
  * I1. A reply goes out on the device its request came in on: loop_writev()
- *     takes the descriptor from the thread, not from libfuse.
+ *     takes the descriptor from the thread, not from libfuse. A worker that
+ *     leaves a request to another thread gives it a descriptor of the device.
  * I2. nr_idle is the number of workers that are READING or about to be. It is
  *     only a reason to add or dismiss workers. Whoever makes it 0 asks for one
  *     more, a worker that leaves included: the one that went to work before it
@@ -92,6 +93,8 @@ static struct {
 } pool;
 
 static __thread struct worker *current_worker;
+/* The device on which a thread that is no worker replies, or -1. */
+static __thread int reply_fd = -1;
 
 /* ---- I/O on the device ---- */
 
@@ -100,8 +103,8 @@ static ssize_t loop_writev(int fd, struct iovec *iov, int count, void *userdata)
 	struct worker *w = current_worker;
 
 	(void)userdata;
-	if (!w)
-		return writev(fd, iov, count);	/* notify.c, not a reply */
+	if (!w)		/* without reply_fd it is no reply, but a notification */
+		return writev(reply_fd >= 0 ? reply_fd : fd, iov, count);
 	if (w->opcode == FUSE_INIT)
 		return fuse_init_reply(w->fd, iov, count);
 	return writev(w->fd, iov, count);	/* I1 */
@@ -118,6 +121,18 @@ const struct fuse_custom_io fuse_loop_io = {
 	.writev = loop_writev,
 	.read = loop_read,
 };
+
+int fuse_loop_keep_device(void)
+{
+	int fd = fcntl(current_worker->fd, F_DUPFD_CLOEXEC, 3);
+
+	return fd < 0 ? -errno : fd;
+}
+
+void fuse_loop_reply_on(int fd)
+{
+	reply_fd = fd;
+}
 
 /*
  * A device for one worker. A user who may not open /dev/fuse (it came from
@@ -189,7 +204,10 @@ static ssize_t worker_receive(struct worker *w)
 
 	if (len >= (ssize_t)sizeof(*in)) {
 		w->opcode = in->opcode;
-		place_received(in->opcode, in->pid);
+		/* Who reads our own files, or a trace again and again, is not
+		 * whom the workers' places are chosen for. */
+		place_received(in->opcode, is_ctl_nodeid(in->nodeid) ? 0 :
+						in->pid);
 		return len;
 	}
 	if (len >= 0)

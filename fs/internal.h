@@ -23,6 +23,7 @@
  *   aops.c         address_space_operations: pages <-> backing_rw()
  *   backing.c      io_uring, O_DIRECT, tails
  *   ctl.c          the .pagefs directory: the tree; ctl_*.c: the files in it
+ *   ctl_trace.c    requests on .pagefs/trace; trace_file.c: its readers
  *
  * The fs_* functions know nothing of FUSE: they take and return inodes,
  * structs and negative errnos, so they run in a test without a mount. They
@@ -657,6 +658,8 @@ void ctl_release(struct ctl_handle *h);
 ssize_t ctl_read(struct ctl_handle *h, char *buf, size_t size, loff_t pos);
 /* @len, or -errno and nothing has changed. */
 ssize_t ctl_write(struct ctl_handle *h, const char *buf, size_t len, loff_t pos);
+/* Is it .pagefs/trace, which has no text? See fs/ctl_trace.c. */
+bool ctl_is_trace(uint64_t nodeid);
 /* What fs_set_socket() said; "": nowhere. */
 void ctl_get_socket(char *buf, size_t size);
 /* Entries of a directory of ours, as fs_readdir(). */

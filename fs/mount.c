@@ -5,11 +5,12 @@
  *   fs_mount()          fs_init(), session, mount(2)
  *   fuse_serve_start()  notify thread, workers, INIT, the mount's bdi
  *        ...            serving, until a signal or the kernel's umount
- *   fuse_serve_stop()   syncfs, umount, syncfs; workers leave
+ *   fuse_serve_stop()   syncfs, what is dirty is written, traces end, umount,
+ *                       syncfs; workers leave
  *   fs_umount()         session, open handles, fs_exit()
  *
  * I1. The notify thread, and whoever notifies by himself, is gone before the
- *     session's descriptor is closed: it is written to.
+ *     session's descriptor is closed: it is written to. The trace thread, too.
  * I2. The kernel's dirty pages come in while the workers serve. For that the
  *     mount is held open by the thread that syncs: umount then only takes the
  *     name away, and the file system dies when that thread lets go, after a
@@ -273,15 +274,22 @@ int fuse_serve_start(void (*ended)(void *arg), void *arg)
 
 	if (err)
 		return err;
+	err = ctl_trace_start();
+	if (err)
+		goto out_notify;
 	err = fuse_loop_start(session, ended, arg);
-	if (err) {
-		notify_exit();
-		return err;
-	}
+	if (err)
+		goto out_trace;
 	sb.mnt_dev = look_at_mountpoint();
 	if (sb.mnt_dev)
 		tune_bdi();
 	return 0;
+
+out_trace:
+	ctl_trace_stop();
+out_notify:
+	notify_exit();
+	return err;
 }
 
 /* The thread that brings in what the kernel holds. Fields: (L) lock. */
@@ -371,6 +379,10 @@ static void close_mount(void)
 		closer_wait_or_log(&closer.synced);
 	else
 		fs_log(LOG_ERR, "no thread to sync the mount: %s", strerror(err));
+	/* Who watches sees this, and is told that it is the end. Errors: those
+	 * pages stay dirty, for fs_exit() to try again and to count. */
+	sync_bdi(&sb.bdi);
+	ctl_trace_stop();
 	fuse_session_unmount(session);
 	closer_set(&closer.unmounted);
 	if (!err)
@@ -410,6 +422,7 @@ void fuse_serve_stop(void)
 		close_mount();
 		return;
 	}
+	ctl_trace_stop();
 	fuse_loop_stop();
 	fuse_take_lost(&err);	/* programs, or umount, have been told */
 	detach_dead_mount();

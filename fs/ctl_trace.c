@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * fs/ctl_trace.c - requests on .pagefs/trace, and the thread that answers them
+ *
+ *   open     a reader of its own: trace_file.c
+ *   read     worker: notes the request and is free      --waits--> thread
+ *            thread: lines are there: the reply; else looks again in TICK_MS
+ *   write    another filter                              poll --polled--> thread
+ *   release  the reader goes
+ *
+ * Who notes events does not wake anybody: that would be a system call, and a
+ * switch on a busy CPU, for each. So the thread looks from time to time, and while nobody reads it sleeps.
+ * What a reader gets, trace_file.c makes.
+ *
+ * I1. A request that waits is in waits, or the thread has it. It is answered by
+ *     the thread alone, on the device it came in on (fuse_loop.c I1), whose
+ *     descriptor it keeps open.
+ * I2. A reader that is interrupted is answered within TICK_MS: libfuse notes the
+ *     FUSE_INTERRUPT, the thread asks it.
+ * I3. When the mount goes every reader gets what is left, then end of file.
+ * I4. A trace_file is freed with its last reference: the handle has one, each
+ *     request that waits, and the list polled.
+ *
+ * Locks:  file->lock (LOCK_READDIR), over finding names; server.lock, a leaf.
+ * Source: fuse_lowlevel.h for replies that come later and for poll.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fuse_i.h"
+#include "trace_file.h"
+
+/* How late a reader that waits may hear of an event. Arbitrary: a person does
+ * not notice, and 100 looks a second cost little. */
+#define TICK_MS		10u
+/* A reply at most, bytes: some 500 lines. Arbitrary. */
+#define REPLY_MAX	(64 * SZ_1K)
+
+/* A READ that waits. Its maker's, then the thread's. */
+struct trace_wait {
+	struct list_head list;		/* (Q) server.waits, or the thread's */
+	struct trace_file *file;	/* referenced */
+	fuse_req_t req;
+	int device;			/* I1 */
+	size_t size;			/* bytes */
+	bool nonblock;
+};
+
+/* Fields: (Q) lock. */
+static struct {
+	struct mutex lock;
+	pthread_cond_t cond;
+	struct list_head waits;		/* (Q) */
+	struct list_head polled;	/* (Q) files with somebody in poll(2) */
+	bool more;			/* (Q) to look at now */
+	bool running;			/* (Q) */
+	bool stop;			/* (Q) */
+	pthread_t thread;
+} server = {
+	.lock = MUTEX_INITIALIZER(LOCK_LEAF),
+	.waits = LIST_HEAD_INIT(server.waits),
+	.polled = LIST_HEAD_INIT(server.polled),
+};
+
+/* ---- files ---- */
+
+static void trace_file_put(struct trace_file *file)
+{
+	bool last;
+
+	mutex_lock(&server.lock);
+	last = !--file->refs;
+	mutex_unlock(&server.lock);
+	if (last)
+		trace_file_free(file);
+}
+
+void ctl_trace_release(struct trace_file *file)
+{
+	mutex_lock(&server.lock);
+	file->released = true;
+	mutex_unlock(&server.lock);
+	trace_file_put(file);
+}
+
+/* Events tell of everybody's files. */
+static bool may_trace(fuse_req_t req)
+{
+	uid_t uid = fuse_req_ctx(req)->uid;
+
+	return uid == 0 || uid == geteuid();
+}
+
+void op_trace_open(fuse_req_t req, struct fuse_file_info *fi)
+{
+	struct trace_file *file;
+	int err = -EACCES;
+
+	if (!may_trace(req))
+		goto out;
+	err = -EINVAL;		/* written to, it is a reader's filter */
+	if ((fi->flags & O_ACCMODE) == O_WRONLY)
+		goto out;
+	file = trace_file_new();
+	err = PTR_ERR(file);
+	if (IS_ERR(file))
+		goto out;
+	err = handle_add(HANDLE_TRACE, file, &fi->fh);
+	if (err) {
+		ctl_trace_release(file);
+		goto out;
+	}
+	fi->direct_io = 1;
+	fi->nonseekable = 1;
+	fi->noflush = 1;
+	if (fuse_reply_open(req, fi) == -ENOENT)
+		ctl_trace_release(handle_del(HANDLE_TRACE, fi->fh));
+	return;
+out:
+	reply_err(req, err);
+}
+
+void op_trace_write(fuse_req_t req, const char *buf, size_t len, uint64_t fh)
+{
+	struct trace_file *file = handle_get(HANDLE_TRACE, fh);
+	int err = file ? trace_file_filter(file, buf, len) : -EBADF;
+
+	if (err)
+		reply_err(req, err);
+	else
+		fuse_reply_write(req, len);
+}
+
+/* ---- reads ---- */
+
+/* I3: there is no thread any more. */
+static void answer_now(fuse_req_t req, struct trace_file *file, size_t size)
+{
+	char *buf = malloc(REPLY_MAX);
+
+	if (!buf) {
+		reply_err(req, -ENOMEM);
+		return;
+	}
+	fuse_reply_buf(req, buf,
+		       trace_file_read(file, buf, min(size, REPLY_MAX)));
+	free(buf);
+}
+
+static struct trace_wait *wait_new(fuse_req_t req, struct trace_file *file,
+				   size_t size, bool nonblock, int *errp)
+{
+	struct trace_wait *wait = malloc(sizeof(*wait));
+	int device = fuse_loop_keep_device();
+
+	*errp = -ENOMEM;
+	if (wait && device >= 0) {
+		*wait = (struct trace_wait){
+			.file = file, .req = req, .device = device,
+			.size = size, .nonblock = nonblock,
+		};
+		return wait;
+	}
+	if (device >= 0)
+		close(device);
+	else
+		*errp = device;
+	free(wait);
+	return NULL;
+}
+
+/* Context: server.lock. */
+static void __wake_server(void)
+{
+	server.more = true;
+	pthread_cond_signal(&server.cond);
+}
+
+/* Return: false: there is no thread. */
+static bool give_to_server(struct trace_wait *wait)
+{
+	bool running;
+
+	mutex_lock(&server.lock);
+	running = server.running && !server.stop;
+	if (running) {
+		wait->file->refs++;
+		list_add_tail(&wait->list, &server.waits);
+		__wake_server();
+	}
+	mutex_unlock(&server.lock);
+	return running;
+}
+
+void op_trace_read(fuse_req_t req, size_t size, struct fuse_file_info *fi)
+{
+	struct trace_file *file = handle_get(HANDLE_TRACE, fi->fh);
+	struct trace_wait *wait;
+	int err = -EBADF;
+
+	wait = file ? wait_new(req, file, size, fi->flags & O_NONBLOCK, &err) :
+		      NULL;
+	if (!wait) {
+		reply_err(req, err);
+		return;
+	}
+	if (give_to_server(wait))
+		return;
+	close(wait->device);
+	free(wait);
+	answer_now(req, file, size);
+}
+
+/* ---- poll ---- */
+
+/* Tell @ph, which is consumed, when there is something to read. */
+static void watch(struct trace_file *file, struct fuse_pollhandle *ph)
+{
+	struct fuse_pollhandle *old = ph;
+
+	mutex_lock(&server.lock);
+	if (server.running && !server.stop) {
+		old = file->ph;
+		file->ph = ph;
+		if (list_empty(&file->polled)) {
+			file->refs++;
+			list_add_tail(&file->polled, &server.polled);
+		}
+		__wake_server();
+	}
+	mutex_unlock(&server.lock);
+	if (old)
+		fuse_pollhandle_destroy(old);
+}
+
+void op_trace_poll(fuse_req_t req, uint64_t fh, struct fuse_pollhandle *ph)
+{
+	struct trace_file *file = handle_get(HANDLE_TRACE, fh);
+
+	if (!file) {
+		if (ph)
+			fuse_pollhandle_destroy(ph);
+		reply_err(req, -EBADF);
+		return;
+	}
+	if (ph)
+		watch(file, ph);
+	fuse_reply_poll(req, POLLOUT | POLLWRNORM |
+			(trace_file_readable(file) ? POLLIN | POLLRDNORM : 0));
+}
+
+/* ---- the thread ---- */
+
+/* Return: whether the request has had its answer. */
+static bool answer(struct trace_wait *wait, char *buf, bool ending)
+{
+	size_t len = trace_file_read(wait->file, buf,
+				     min(wait->size, REPLY_MAX));
+
+	if (!len && !ending && !wait->nonblock &&
+	    !fuse_req_interrupted(wait->req))
+		return false;
+	fuse_loop_reply_on(wait->device);
+	if (len || ending)
+		fuse_reply_buf(wait->req, buf, len);
+	else
+		reply_err(wait->req, wait->nonblock ? -EAGAIN : -EINTR);
+	fuse_loop_reply_on(-1);
+	return true;
+}
+
+/* Those that stay unanswered stay on @waits. */
+static void serve_waits(struct list_head *waits, char *buf, bool ending)
+{
+	struct trace_wait *wait, *next;
+
+	list_for_each_entry_safe(wait, next, waits, list) {
+		if (!answer(wait, buf, ending))
+			continue;
+		list_del(&wait->list);
+		close(wait->device);
+		trace_file_put(wait->file);
+		free(wait);
+	}
+}
+
+/* Off the list @file is on, if there is something to tell, or nobody. */
+static void serve_poll(struct trace_file *file, bool ending)
+{
+	bool tell = ending || trace_file_readable(file), done;
+	struct fuse_pollhandle *ph = NULL;
+
+	mutex_lock(&server.lock);
+	done = tell || file->released;
+	if (done) {
+		ph = file->ph;
+		file->ph = NULL;
+		list_del_init(&file->polled);
+	}
+	mutex_unlock(&server.lock);
+	if (!done)
+		return;
+	if (ph) {
+		fuse_lowlevel_notify_poll(ph);
+		fuse_pollhandle_destroy(ph);
+	}
+	trace_file_put(file);
+}
+
+/* Only this thread takes files off a list; others add them to server.polled. */
+static void serve_polled(struct list_head *polled, bool ending)
+{
+	struct trace_file *file, *next;
+
+	list_for_each_entry_safe(file, next, polled, polled)
+		serve_poll(file, ending);
+}
+
+/* Context: server.lock, dropped meanwhile. */
+static void serve_once(char *buf, bool ending)
+{
+	LIST_HEAD(waits);
+	LIST_HEAD(polled);
+
+	server.more = false;
+	list_splice_init(&server.waits, &waits);
+	list_splice_init(&server.polled, &polled);
+	mutex_unlock(&server.lock);
+	serve_waits(&waits, buf, ending);
+	serve_polled(&polled, ending);
+	mutex_lock(&server.lock);
+	list_splice_init(&waits, &server.waits);
+	list_splice_init(&polled, &server.polled);
+}
+
+/* Context: server.lock. */
+static void wait_a_tick(void)
+{
+	struct timespec ts;
+
+	if (list_empty(&server.waits) && list_empty(&server.polled)) {
+		pthread_cond_wait(&server.cond, &server.lock.m);
+		return;
+	}
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_nsec += TICK_MS * 1000000l;
+	ts.tv_sec += ts.tv_nsec / 1000000000;
+	ts.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&server.cond, &server.lock.m, &ts);
+}
+
+static void *trace_main(void *arg)
+{
+	char *buf = arg;
+
+	pthread_setname_np(pthread_self(), "pagefs-trace");
+	mutex_lock(&server.lock);
+	while (!server.stop) {
+		serve_once(buf, false);
+		if (!server.more && !server.stop)
+			wait_a_tick();
+	}
+	serve_once(buf, true);
+	mutex_unlock(&server.lock);
+	free(buf);
+	return NULL;
+}
+
+int ctl_trace_start(void)
+{
+	char *buf = malloc(REPLY_MAX);
+	pthread_condattr_t attr;
+	int err;
+
+	if (!buf)
+		return -ENOMEM;
+	BUG_ON(pthread_condattr_init(&attr));
+	BUG_ON(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+	BUG_ON(pthread_cond_init(&server.cond, &attr));
+	pthread_condattr_destroy(&attr);
+	server.stop = server.more = false;
+	server.running = true;
+	err = -pthread_create(&server.thread, NULL, trace_main, buf);
+	if (!err)
+		return 0;
+	server.running = false;
+	pthread_cond_destroy(&server.cond);
+	free(buf);
+	return err;
+}
+
+void ctl_trace_stop(void)
+{
+	mutex_lock(&server.lock);
+	server.stop = true;		/* nothing is added from here on */
+	pthread_cond_signal(&server.cond);
+	mutex_unlock(&server.lock);
+	BUG_ON(pthread_join(server.thread, NULL));
+	mutex_lock(&server.lock);
+	server.running = false;
+	mutex_unlock(&server.lock);
+	pthread_cond_destroy(&server.cond);
+}

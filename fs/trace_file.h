@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fs/trace_file.h - what trace_file.c (one open trace) and ctl_trace.c (requests
+ *                   and who answers them) tell each other
+ */
+#ifndef PAGEFS_FS_TRACE_FILE_H
+#define PAGEFS_FS_TRACE_FILE_H
+
+#include <linux/limits.h>
+
+#include "internal.h"
+#include "trace.h"
+
+struct fuse_pollhandle;
+
+/* The file the last line was about: most are followed by more of it. */
+struct last_name {
+	uint64_t ino;			/* of the record; 0: none yet */
+	uint64_t shown;			/* st_ino */
+	uint64_t since_us;
+	bool known;			/* it has a name: this */
+	char path[PATH_MAX];
+};
+
+/* Fields: (F) lock; (Q) ctl_trace.c's server.lock. */
+struct trace_file {
+	struct mutex lock;
+	struct trace_reader *reader;	/* (F) */
+	char *only;			/* (F) path of the one file, or NULL */
+	unsigned long lost;		/* (F) events, of the line in the making */
+	struct last_name name;		/* (F) */
+	size_t line_at, line_len;	/* (F) the rest of line */
+	/* (F) Of lost ones, and an event's: six bytes for each of a path's, if
+	 * all are escapes. */
+	char line[2 * TRACE_LINE_MAX + 6 * PATH_MAX];
+	unsigned int refs;		/* (Q) ctl_trace.c I4 */
+	bool released;			/* (Q) */
+	struct fuse_pollhandle *ph;	/* (Q) whom to tell, or NULL */
+	struct list_head polled;	/* (Q) server.polled, or empty */
+};
+
+/* A new reader of everything, with one reference. Return: ERR_PTR(-EUSERS,
+ * -ENOMEM, -EOPNOTSUPP). */
+struct trace_file *trace_file_new(void);
+/* With the last reference. */
+void trace_file_free(struct trace_file *file);
+/*
+ * Whole lines, as many as there are room for and events; part of one if a reader
+ * asks for less than a line. Never waits. Return: bytes; 0: there is nothing.
+ */
+size_t trace_file_read(struct trace_file *file, char *buf, size_t size);
+bool trace_file_readable(struct trace_file *file);
+/* @len bytes written to it: doc/TRACE.md. Return: 0; -EINVAL or -ENOMEM, and the
+ * filter is what it was. */
+int trace_file_filter(struct trace_file *file, const char *buf, size_t len);
+
+#endif /* PAGEFS_FS_TRACE_FILE_H */
