@@ -1,0 +1,407 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# trace.py - what .pagefs/trace says, against what is known to have happened
+#
+#   trace.py TEST MNT BACK [ARGUMENT...]
+#
+# Run by trace.sh, one test a call; fails with an exception.
+
+import errno
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+PAGE = 4096
+mnt, back = sys.argv[2], sys.argv[3]
+TRACE = mnt + "/.pagefs/trace"
+
+
+class Reader:
+    """An open trace; what it has brought is in events."""
+
+    def __init__(self, rule=None):
+        self.fd = os.open(TRACE, os.O_RDWR | os.O_NONBLOCK)
+        self.rest = b""
+        self.events = []
+        if rule is not None:
+            self.rule(rule)
+
+    def rule(self, text):
+        os.write(self.fd, text.encode())
+
+    def drain(self):
+        while True:
+            try:
+                data = os.read(self.fd, 65536)
+            except BlockingIOError:
+                return self.events
+            assert data, "end of file"
+            lines = (self.rest + data).split(b"\n")
+            self.rest = lines.pop()
+            self.events += [json.loads(line) for line in lines]
+
+    def until(self, condition, seconds):
+        end = time.monotonic() + seconds
+        while not condition(self.drain()):
+            assert time.monotonic() < end, self.events[-5:]
+            time.sleep(0.05)
+        return self.events
+
+    def close(self):
+        os.close(self.fd)
+
+
+def of(events, name, file=None):
+    return [e for e in events if e["event"] == name and
+            (file is None or e.get("file") == file)]
+
+
+def write(name, data, pos=0, sync=False):
+    fd = os.open(f"{mnt}/{name}", os.O_WRONLY | os.O_CREAT, 0o644)
+    assert os.pwrite(fd, data, pos) == len(data)
+    if sync:
+        os.fsync(fd)
+    os.close(fd)
+
+
+def times(events):
+    """How often each page of each file was made dirty, and written."""
+    dirtied, written = {}, {}
+    for e in of(events, "writeback_dirty_page"):
+        key = e["ino"], e["index"]
+        dirtied[key] = dirtied.get(key, 0) + 1
+    for e in of(events, "writeback_pages"):
+        assert e["err"] == 0, e
+        for i in range(e["index"], e["index"] + e["nr"]):
+            written[e["ino"], i] = written.get((e["ino"], i), 0) + 1
+    return dirtied, written
+
+
+def check_once(events):
+    assert not of(events, "lost"), "lost events"
+    dirtied, written = times(events)
+    assert dirtied, "nothing was dirtied"
+    assert dirtied == written, (
+        [(k, dirtied.get(k), written.get(k))
+         for k in set(dirtied) | set(written)
+         if dirtied.get(k) != written.get(k)][:5])
+
+
+def written_bytes(events, file):
+    return sum(e["bytes"] for e in of(events, "writeback_pages", file))
+
+
+# What fsync writes: all of it, once, for the reason "sync".
+def test_fsync():
+    reader = Reader()
+    sizes = {"empty": 0, "one": 1, "page": PAGE, "tail": 3 * PAGE + 100,
+             "run": 300 * PAGE, "a b\"c\\d\né": 2 * PAGE + 1}
+    for name, size in sizes.items():
+        write(name, os.urandom(size), sync=True)
+    # Twice before it is written: dirty once.
+    write("twice", bytes(5 * PAGE))
+    write("twice", b"x" * PAGE, PAGE)
+    write("twice", b"", sync=True)
+    sizes["twice"] = 5 * PAGE
+    events = reader.drain()
+    check_once(events)
+    for name, size in sizes.items():
+        st = os.stat(f"{back}/{name}")
+        assert st.st_size == size
+        assert written_bytes(events, name) == size, name
+        assert len(of(events, "writeback_dirty_page", name)) == -(-size // PAGE)
+        for e in of(events, "writeback_pages", name):
+            assert e["reason"] == "sync" and e["ino"] == st.st_ino, e
+            assert e["age_ms"] < 60000 and e["device_us"] > 0, e
+            assert e["queue_us"] < 10e6 and e["tid"] > 0, e
+    assert all(e["reason"] == "sync" for e in of(events, "writeback_start"))
+    stamps = [e["ts"] for e in events if e["tid"] == events[0]["tid"]]
+    assert stamps == sorted(stamps)
+    # Once more dirty, once more written, and no other page with it.
+    del reader.events[:]
+    write("run", b"again", 7 * PAGE + 5, sync=True)
+    events = reader.drain()
+    check_once(events)
+    assert [(e["index"], e["nr"]) for e in of(events, "writeback_pages")] == \
+        [(7, 1)]
+    reader.close()
+
+
+def test_age():
+    reader = Reader("event=writeback_pages")
+    write("aged", b"x")
+    time.sleep(1)
+    write("aged", b"y", PAGE, sync=True)
+    event, = reader.drain()
+    assert 990 <= event["age_ms"] <= 5000, event    # the older of two
+    reader.close()
+
+
+# More than a tenth of 64 MiB is dirty: flushers begin. Every page once.
+def test_background():
+    reader, starts = Reader("file=big"), Reader("event=writeback_start")
+    for i in range(24):
+        write("big", os.urandom(1 << 20), i << 20)
+        reader.drain()
+        starts.drain()
+    reader.until(lambda events: of(events, "writeback_pages", "big"), 10)
+    write("big", b"", sync=True)
+    events = reader.drain()
+    check_once(events)
+    assert written_bytes(events, "big") == 24 << 20
+    reasons = {e["reason"] for e in of(events, "writeback_pages", "big")}
+    assert "background" in reasons, reasons
+    assert reasons <= {"background", "sync", "throttled", "reclaim"}, reasons
+    assert "background" in {
+        e["reason"] for e in of(starts.drain(), "writeback_start")}
+    reader.close()
+    starts.close()
+
+
+# Dirtied before by somebody else: written when it is EXPIRE seconds old.
+def test_periodic():
+    expire = float(sys.argv[4])
+    reader = Reader("event=writeback_pages file=old")
+    event = reader.until(lambda events: events, expire + 20)[0]
+    assert event["reason"] == "periodic", event
+    assert event["age_ms"] >= expire * 1000 - 20, event
+    assert event["age_ms"] <= expire * 1000 + 15000, event
+    reader.close()
+
+
+# Reads until the mount goes: all that is dirty is written before the end.
+def test_umount():
+    fd = os.open(TRACE, os.O_RDONLY)
+    write("last", bytes(10 * PAGE))
+    print("ready", flush=True)
+    data = b""
+    while piece := os.read(fd, 65536):
+        data += piece
+    os.close(fd)
+    events = [json.loads(line) for line in data.splitlines()]
+    check_once(events)
+    assert written_bytes(events, "last") == 10 * PAGE
+    assert {e["reason"] for e in of(events, "writeback_pages")} == {"sync"}
+
+
+def test_filter():
+    write("x", b"1", sync=True)
+    some = Reader("event=writeback_pages file=with\\040blank\n")
+    names = Reader("file=/x event=writeback_dirty_page,writeback_pages")
+    for name in "x", "with blank", "y":
+        write(name, b"2", sync=True)
+    event, = some.drain()
+    assert event["event"] == "writeback_pages", event
+    assert event["file"] == "with blank", event
+    assert [e["event"] for e in names.drain()] == [
+        "writeback_dirty_page", "writeback_pages"]
+    for bad in "event=", "event=no_such", "file=", "x=1", "event=mm_fault,", \
+            "file=a file=b", "event=mm_fault nonsense", "a\0b":
+        try:
+            names.rule(bad)
+        except OSError as e:
+            assert e.errno == errno.EINVAL
+        else:
+            raise AssertionError(bad)
+    write("x", b"3", sync=True)                     # still the old one
+    assert len(names.drain()) == 4
+    names.rule("\n")                                # all
+    write("y", b"4", sync=True)
+    assert of(names.drain(), "writeback_start")
+    # A file without a name is a number.
+    fd = os.open(f"{mnt}/gone", os.O_WRONLY | os.O_CREAT, 0o644)
+    ino = os.fstat(fd).st_ino
+    os.unlink(f"{mnt}/gone")
+    os.write(fd, b"x")
+    os.fsync(fd)
+    os.close(fd)
+    found = [e for e in names.drain() if e.get("ino") == ino]
+    assert found and not any("file" in e for e in found), found
+    some.close()
+    names.close()
+
+
+# Small reads get pieces of lines, nothing is doubled or missing.
+def test_small_reads():
+    small, whole = Reader(), Reader()
+    write("pieces", bytes(50 * PAGE), sync=True)
+    data = b""
+    while True:
+        try:
+            data += os.read(small.fd, 7)
+        except BlockingIOError:
+            break
+    assert [json.loads(line) for line in data.splitlines()] == whole.drain()
+    small.close()
+    whole.close()
+
+
+def test_blocking():
+    fd = os.open(TRACE, os.O_RDWR)
+    os.write(fd, b"event=writeback_dirty_page")
+    reader = Reader("event=writeback_dirty_page")
+    # read(2) waits, and goes on when there is something.
+    got = []
+    thread = threading.Thread(target=lambda: got.append(os.read(fd, 65536)))
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive(), got
+    write("wakes", b"x")
+    thread.join(5)
+    assert not thread.is_alive() and b'"wakes"' in got[0], got
+    # poll(2), too.
+    poll = select.poll()
+    poll.register(reader.fd, select.POLLIN)
+    assert reader.drain() and not poll.poll(200)
+    timer = threading.Timer(0.2, write, ("wakes", b"y", PAGE))
+    timer.start()
+    began = time.monotonic()
+    assert poll.poll(5000), "poll does not wake"
+    assert time.monotonic() - began < 2
+    timer.join()
+    reader.drain()
+
+    # A signal ends the wait.
+    class Alarm(Exception):
+        pass
+
+    def on_alarm(*_):
+        raise Alarm
+    os.read(fd, 65536)
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    began = time.monotonic()
+    try:
+        os.read(fd, 65536)
+    except Alarm:
+        pass
+    assert 0.1 < time.monotonic() - began < 2
+    # Other files are ready at once.
+    with open(f"{mnt}/wakes", "rb") as f:
+        poll = select.poll()
+        poll.register(f.fileno(), select.POLLIN | select.POLLOUT)
+        assert poll.poll(0) == [(f.fileno(), select.POLLIN | select.POLLOUT)]
+    reader.close()
+    os.close(fd)
+
+
+# As many as may be, all waiting: the mount serves, one more is refused, and
+# killed they are gone.
+def test_many():
+    cats = [subprocess.Popen(["cat", TRACE], stdout=subprocess.DEVNULL)
+            for _ in range(16)]
+    time.sleep(0.5)
+    try:
+        Reader()
+    except OSError as e:
+        assert e.errno == errno.EUSERS, e
+    else:
+        raise AssertionError("17 readers")
+    for i in range(100):
+        write(f"many{i}", b"x")
+    assert len([n for n in os.listdir(mnt) if n.startswith("many")]) == 100
+    for cat in cats:
+        assert cat.poll() is None, "cat has ended"
+        cat.kill()
+    began = time.monotonic()
+    for cat in cats:
+        cat.wait(5)
+    assert time.monotonic() - began < 2
+    end = time.monotonic() + 5
+    while True:
+        try:
+            Reader().close()
+            break
+        except OSError:
+            assert time.monotonic() < end, "readers stay"
+            time.sleep(0.05)
+
+
+def overwrite(nr):
+    fd = os.open(f"{mnt}/over", os.O_WRONLY | os.O_CREAT, 0o644)
+    data = os.urandom(PAGE)
+    began = time.monotonic()
+    for i in range(nr):
+        os.pwrite(fd, data, i % 512 * PAGE)
+        if i % 512 == 511:
+            os.ftruncate(fd, 0)
+    os.close(fd)
+    return time.monotonic() - began
+
+
+# One that does not read is told so later, and holds up nobody.
+def test_slow():
+    nr = 40 * 512
+    overwrite(nr)
+    without = min(overwrite(nr) for _ in range(3))
+    slow = Reader("event=writeback_dirty_page")
+    with_it = min(overwrite(nr) for _ in range(3))
+    events = slow.drain()
+    lost = of(events, "lost")
+    assert lost and "nr" in lost[0], events[:3]
+    assert events[0]["event"] == "lost", events[0]
+    total = sum(e["nr"] for e in lost) + len(events) - len(lost)
+    assert total == 3 * nr, (total, 3 * nr)
+    print(f"{nr} writes: {without:.2f} s, with a reader that sleeps "
+          f"{with_it:.2f} s")
+    # Half as much again, if nothing is said: the machine may be busy.
+    slack = float(sys.argv[4])
+    assert with_it < without * slack + 0.05, (with_it, without)
+    slow.close()
+
+
+def test_rights():
+    pid = os.fork()
+    if not pid:
+        os.setresuid(65534, 65534, 65534)
+        try:
+            os.open(TRACE, os.O_RDONLY)
+        except PermissionError:
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
+    try:
+        os.open(TRACE, os.O_WRONLY)
+    except OSError as e:
+        assert e.errno == errno.EINVAL
+    else:
+        raise AssertionError("write-only")
+
+
+# Faults of a program that maps a file by pagefs-run.
+def test_faults():
+    write("mapped", os.urandom(64 * PAGE), sync=True)
+    reader = Reader("file=mapped")
+    program = subprocess.Popen(
+        [sys.argv[4], sys.executable, "-c", """
+import mmap, sys
+with open(sys.argv[1], "r+b") as f:
+    m = mmap.mmap(f.fileno(), 0)
+    m[0], m[9 * 4096]
+    m[9 * 4096] = 1
+    m[33 * 4096] = 2
+    m.flush()
+""", f"{mnt}/mapped"])
+    assert program.wait(60) == 0
+    # Written back within a second of the store, they are dirtied once more.
+    write("mapped", b"", sync=True)
+    events = reader.drain()
+    faults = of(events, "mm_fault", "mapped")
+    assert faults, "no faults"
+    for e in faults:
+        assert e["pid"] == program.pid and e["addr"] % PAGE == 0, e
+        assert e["us"] < 10e6 and "failed" not in e, e
+        assert e["kind"] in ("minor", "major", "soft", "wp"), e
+    assert {"wp"} <= {e["kind"] for e in faults if e["index"] == 9}, faults
+    assert {e["index"] for e in of(events, "writeback_dirty_page")} == {9, 33}
+    check_once(events)
+    reader.close()
+
+
+globals()["test_" + sys.argv[1]]()

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# .pagefs/trace: its account is the backing file's, reasons are right, readers
+# wait, are woken, interrupted, killed, too slow, too many.
+. "${0%/*}/lib.sh" || exit
+need python3
+
+# Seconds until dirty pages are old; less where it can be set.
+EXPIRE=30
+PY="${0%/*}/trace.py"
+# Sanitizers make noting an event, not only the rest, slow.
+SLACK=1.5
+[ "${PROGRAM_MB:-32}" -le 32 ] || SLACK=4
+
+trace() {
+	timeout 120 python3 "$PY" "$1" "$MNT" "$BACK" "${@:2}"
+}
+
+start --memory=64M
+if [ ! -e "$MNT/.pagefs/trace" ]; then
+	fail "no .pagefs/trace"
+fi
+cat "$MNT/.pagefs/trace" >/dev/null 2>"$T/err" &
+pid=$!
+sleep 0.2
+grep -q "not supported" "$T/err" && skip "built without trace points"
+kill "$pid"
+wait "$pid" 2>/dev/null
+
+tunable=$MNT/.pagefs/vm/dirty_expire_centisecs
+if [ -w "$tunable" ] && echo 300 >"$tunable" 2>/dev/null; then
+	EXPIRE=3
+fi
+# Written when it is old, which takes its time.
+echo "dirty for a while" >"$MNT/old"
+
+check "what fsync writes is told: all, once, with its reason" trace fsync
+check "the age is the oldest page's" trace age
+check "filters by event and by file" trace filter
+check "reads of any size get all" trace small_reads
+check "read waits, poll waits, a signal ends it" trace blocking
+check "16 readers wait, all is served, the 17th is refused" trace many
+check "a reader that sleeps is told what it lost, and slows nobody" trace slow $SLACK
+if [ -n "${PAGEFS_RUN:-}" ] && [ -e "$(cat "$MNT/.pagefs/socket")" ]; then
+	check "faults of programs that map files" trace faults "$PAGEFS_RUN"
+else
+	echo "# no clients here: faults are not tested"
+fi
+# With a short expiry that has been written already: once more.
+[ $EXPIRE = 30 ] || echo "dirty for a moment" >"$MNT/old"
+check "old pages are written for the reason periodic" trace periodic "$EXPIRE"
+check "above the threshold the reason is background" trace background
+
+# The end of the mount.
+timeout 60 python3 "$PY" umount "$MNT" "$BACK" >"$T/umount.out" 2>&1 &
+pid=$!
+wait_until 10 grep -q ready "$T/umount.out" || fail "no reader: $(cat "$T/umount.out")"
+kill -TERM "$DAEMON"
+wait "$DAEMON" || fail "exit status $? after SIGTERM"
+DAEMON=
+wait "$pid" || fail "$(cat "$T/umount.out")"
+echo "ok - what is written at the end is told, and then that it is the end"
+
+if [ "$(id -u)" = 0 ]; then
+	start --memory=16M --allow-other
+	chmod 755 "$T" "$MNT"
+	check "only root and the daemon's user may listen" trace rights
+	stop
+fi
