@@ -17,7 +17,7 @@
  *
  * Gates say of each event whether somebody wants it: they count the readers,
  * and, in the half that a tracer writes as the probe's semaphore, the tracers.
- * Built with -DPAGEFS_NO_TRACE there is nothing of all this in the program.
+ * Configured with --disable-trace there is nothing of all this in the program.
  *
  * Source: Linux include/trace/events/ for the names; its ring buffers are per
  *         CPU. Differs: a ring per thread, since user space cannot forbid

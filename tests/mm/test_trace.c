@@ -28,7 +28,7 @@ static struct trace_reader *open_reader(void)
 	struct trace_reader *reader = trace_reader_open();
 
 	if (IS_ERR(reader) && PTR_ERR(reader) == -EOPNOTSUPP)
-		test_skip("built with -DPAGEFS_NO_TRACE");
+		test_skip("configured with --disable-trace");
 	CU_ASSERT_FATAL(!IS_ERR(reader));
 	return reader;
 }
