@@ -17,7 +17,8 @@
  *     descriptor it keeps open.
  * I2. A reader that is interrupted is answered within TICK_MS: libfuse notes the
  *     FUSE_INTERRUPT, the thread asks it.
- * I3. When the mount goes every reader gets what is left, then end of file.
+ * I3. When the mount goes every reader gets what is left, then end of file. The
+ *     mount waits for it, as long as readers read on, but never for long.
  * I4. A trace_file is freed with its last reference: the handle has one, each
  *     request that waits, and the list polled.
  *
@@ -36,6 +37,10 @@
 /* How late a reader that waits may hear of an event. Arbitrary: a person does
  * not notice, and 100 looks a second cost little. */
 #define TICK_MS		10u
+/* I3: how long nobody may read, and all of them together; arbitrary. A reader
+ * that reads at all comes back within microseconds. */
+#define DRAIN_IDLE_MS	100u
+#define DRAIN_MAX_MS	1000u
 /* A reply at most, bytes: some 500 lines. Arbitrary. */
 #define REPLY_MAX	(64 * SZ_1K)
 
@@ -58,6 +63,8 @@ static struct {
 	bool more;			/* (Q) to look at now */
 	bool running;			/* (Q) */
 	bool stop;			/* (Q) */
+	unsigned int nr_unended;	/* (Q) open files whose end was not read */
+	unsigned long nr_drained;	/* (Q) reads since stop */
 	pthread_t thread;
 } server = {
 	.lock = MUTEX_INITIALIZER(LOCK_LEAF),
@@ -78,12 +85,41 @@ static void trace_file_put(struct trace_file *file)
 		trace_file_free(file);
 }
 
+/* To the thread, or whoever drains; later there is nobody. Context: server.lock. */
+static void __signal_server(void)
+{
+	if (server.running)
+		pthread_cond_signal(&server.cond);
+}
+
+/* Nobody need wait for it (I3). Context: server.lock. */
+static void __trace_file_end(struct trace_file *file)
+{
+	if (file->ended)
+		return;
+	file->ended = true;
+	server.nr_unended--;
+	__signal_server();
+}
+
 void ctl_trace_release(struct trace_file *file)
 {
 	mutex_lock(&server.lock);
 	file->released = true;
+	__trace_file_end(file);
 	mutex_unlock(&server.lock);
 	trace_file_put(file);
+}
+
+/* @len bytes of @file were read, after the server was told to stop. */
+static void note_drained(struct trace_file *file, size_t len)
+{
+	mutex_lock(&server.lock);
+	server.nr_drained++;
+	if (!len)
+		__trace_file_end(file);
+	__signal_server();
+	mutex_unlock(&server.lock);
 }
 
 /* Events tell of everybody's files. */
@@ -108,6 +144,9 @@ void op_trace_open(fuse_req_t req, struct fuse_file_info *fi)
 	err = PTR_ERR(file);
 	if (IS_ERR(file))
 		goto out;
+	mutex_lock(&server.lock);
+	server.nr_unended++;
+	mutex_unlock(&server.lock);
 	err = handle_add(HANDLE_TRACE, file, &fi->fh);
 	if (err) {
 		ctl_trace_release(file);
@@ -140,14 +179,16 @@ void op_trace_write(fuse_req_t req, const char *buf, size_t len, uint64_t fh)
 static void answer_now(fuse_req_t req, struct trace_file *file, size_t size)
 {
 	char *buf = malloc(REPLY_MAX);
+	size_t len;
 
 	if (!buf) {
 		reply_err(req, -ENOMEM);
 		return;
 	}
-	fuse_reply_buf(req, buf,
-		       trace_file_read(file, buf, min(size, REPLY_MAX)));
+	len = trace_file_read(file, buf, min(size, REPLY_MAX));
+	fuse_reply_buf(req, buf, len);
 	free(buf);
+	note_drained(file, len);
 }
 
 static struct trace_wait *wait_new(fuse_req_t req, struct trace_file *file,
@@ -269,6 +310,8 @@ static bool answer(struct trace_wait *wait, char *buf, bool ending)
 	else
 		reply_err(wait->req, wait->nonblock ? -EAGAIN : -EINTR);
 	fuse_loop_reply_on(-1);
+	if (ending)
+		note_drained(wait->file, len);
 	return true;
 }
 
@@ -336,20 +379,26 @@ static void serve_once(char *buf, bool ending)
 	list_splice_init(&polled, &server.polled);
 }
 
-/* Context: server.lock. */
-static void wait_a_tick(void)
+/* Context: server.lock. Return: whether the time is up. */
+static bool wait_ms(unsigned int ms)
 {
 	struct timespec ts;
 
-	if (list_empty(&server.waits) && list_empty(&server.polled)) {
-		pthread_cond_wait(&server.cond, &server.lock.m);
-		return;
-	}
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec += TICK_MS * 1000000l;
+	ts.tv_nsec += ms * 1000000l;
 	ts.tv_sec += ts.tv_nsec / 1000000000;
 	ts.tv_nsec %= 1000000000;
-	pthread_cond_timedwait(&server.cond, &server.lock.m, &ts);
+	return pthread_cond_timedwait(&server.cond, &server.lock.m,
+				      &ts) == ETIMEDOUT;
+}
+
+/* Context: server.lock. */
+static void wait_a_tick(void)
+{
+	if (list_empty(&server.waits) && list_empty(&server.polled))
+		pthread_cond_wait(&server.cond, &server.lock.m);
+	else
+		wait_ms(TICK_MS);
 }
 
 static void *trace_main(void *arg)
@@ -382,6 +431,7 @@ int ctl_trace_start(void)
 	BUG_ON(pthread_cond_init(&server.cond, &attr));
 	pthread_condattr_destroy(&attr);
 	server.stop = server.more = false;
+	server.nr_drained = 0;
 	server.running = true;
 	err = -pthread_create(&server.thread, NULL, trace_main, buf);
 	if (!err)
@@ -399,6 +449,25 @@ void ctl_trace_stop(void)
 	pthread_cond_signal(&server.cond);
 	mutex_unlock(&server.lock);
 	BUG_ON(pthread_join(server.thread, NULL));
+}
+
+/* I3. Whoever was not waiting when the server stopped comes to answer_now(). */
+void ctl_trace_drain(void)
+{
+	uint64_t end_us = trace_clock_us() + DRAIN_MAX_MS * 1000;
+	unsigned long before;
+	bool idle = false;
+
+	mutex_lock(&server.lock);
+	while (server.nr_unended && !idle && trace_clock_us() < end_us) {
+		before = server.nr_drained;
+		idle = wait_ms(DRAIN_IDLE_MS) && server.nr_drained == before;
+	}
+	mutex_unlock(&server.lock);
+}
+
+void ctl_trace_exit(void)
+{
 	mutex_lock(&server.lock);
 	server.running = false;
 	mutex_unlock(&server.lock);

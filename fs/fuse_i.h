@@ -139,9 +139,11 @@ void op_trace_poll(fuse_req_t req, uint64_t fh, struct fuse_pollhandle *ph);
 void ctl_trace_release(struct trace_file *file);
 /* The thread that answers reads. Return: 0 or -errno. */
 int ctl_trace_start(void);
-/* Every reader gets what is left, and the end of the file. Context: the workers
- * still serve, or the session has ended. */
+/* From now on a reader gets what is left, and then the end of the file. */
 void ctl_trace_stop(void);
+/* Waits, not for long, until the readers have it. Context: the workers serve. */
+void ctl_trace_drain(void);
+void ctl_trace_exit(void);
 
 /* ---- fuse_handle.c ---- */
 

@@ -5,8 +5,8 @@
  *   fs_mount()          fs_init(), session, mount(2)
  *   fuse_serve_start()  notify thread, workers, INIT, the mount's bdi
  *        ...            serving, until a signal or the kernel's umount
- *   fuse_serve_stop()   syncfs, what is dirty is written, traces end, umount,
- *                       syncfs; workers leave
+ *   fuse_serve_stop()   syncfs, umount, syncfs; what is dirty is written, and
+ *                       traces end; workers leave
  *   fs_umount()         session, open handles, fs_exit()
  *
  * I1. The notify thread, and whoever notifies by himself, is gone before the
@@ -287,6 +287,7 @@ int fuse_serve_start(void (*ended)(void *arg), void *arg)
 
 out_trace:
 	ctl_trace_stop();
+	ctl_trace_exit();
 out_notify:
 	notify_exit();
 	return err;
@@ -366,6 +367,18 @@ static void closer_wait_or_log(const bool *flag)
 		       mountpoint, SYNC_TIMEOUT_S);
 }
 
+/*
+ * Who watches sees what is written now, and is told that it is the end. Errors:
+ * those pages stay dirty, for fs_exit() to try again and to count.
+ */
+static void end_traces(void)
+{
+	sync_bdi(&sb.bdi);
+	ctl_trace_stop();
+	ctl_trace_drain();
+	ctl_trace_exit();
+}
+
 /* Unmounts; the workers serve all the while, and are gone in the end. */
 static void close_mount(void)
 {
@@ -379,14 +392,11 @@ static void close_mount(void)
 		closer_wait_or_log(&closer.synced);
 	else
 		fs_log(LOG_ERR, "no thread to sync the mount: %s", strerror(err));
-	/* Who watches sees this, and is told that it is the end. Errors: those
-	 * pages stay dirty, for fs_exit() to try again and to count. */
-	sync_bdi(&sb.bdi);
-	ctl_trace_stop();
 	fuse_session_unmount(session);
 	closer_set(&closer.unmounted);
 	if (!err)
 		closer_wait_or_log(&closer.done);
+	end_traces();
 	fuse_loop_stop();
 	/* The last device is closed: whatever it waits for has failed (I3). */
 	if (!err)
@@ -423,6 +433,7 @@ void fuse_serve_stop(void)
 		return;
 	}
 	ctl_trace_stop();
+	ctl_trace_exit();
 	fuse_loop_stop();
 	fuse_take_lost(&err);	/* programs, or umount, have been told */
 	detach_dead_mount();

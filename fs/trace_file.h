@@ -35,6 +35,7 @@ struct trace_file {
 	char line[2 * TRACE_LINE_MAX + 6 * PATH_MAX];
 	unsigned int refs;		/* (Q) ctl_trace.c I4 */
 	bool released;			/* (Q) */
+	bool ended;			/* (Q) its reader knows: ctl_trace.c I3 */
 	struct fuse_pollhandle *ph;	/* (Q) whom to tell, or NULL */
 	struct list_head polled;	/* (Q) server.polled, or empty */
 };

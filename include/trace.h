@@ -222,13 +222,14 @@ void trace_init(void);
 
 /* ---- readers ---- */
 
-#define TRACE_MAX_READERS	16
+/* One that waits takes a descriptor, and its names and lines 30 KiB. Arbitrary. */
+#define TRACE_MAX_READERS	64
 
 struct trace_reader;
 
 /*
  * A reader of all events from now on. Context: any; the reader itself is one
- * thread's at a time. Return: ERR_PTR(-EUSERS) when there are 16, -ENOMEM, or
+ * thread's at a time. Return: ERR_PTR(-EUSERS) when there are 64, -ENOMEM, or
  * -EOPNOTSUPP without trace points.
  */
 struct trace_reader *trace_reader_open(void);

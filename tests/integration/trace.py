@@ -17,84 +17,8 @@ import sys
 import threading
 import time
 
-PAGE = 4096
-mnt, back = sys.argv[2], sys.argv[3]
-TRACE = mnt + "/.pagefs/trace"
-
-
-class Reader:
-    """An open trace; what it has brought is in events."""
-
-    def __init__(self, rule=None):
-        self.fd = os.open(TRACE, os.O_RDWR | os.O_NONBLOCK)
-        self.rest = b""
-        self.events = []
-        if rule is not None:
-            self.rule(rule)
-
-    def rule(self, text):
-        os.write(self.fd, text.encode())
-
-    def drain(self):
-        while True:
-            try:
-                data = os.read(self.fd, 65536)
-            except BlockingIOError:
-                return self.events
-            assert data, "end of file"
-            lines = (self.rest + data).split(b"\n")
-            self.rest = lines.pop()
-            self.events += [json.loads(line) for line in lines]
-
-    def until(self, condition, seconds):
-        end = time.monotonic() + seconds
-        while not condition(self.drain()):
-            assert time.monotonic() < end, self.events[-5:]
-            time.sleep(0.05)
-        return self.events
-
-    def close(self):
-        os.close(self.fd)
-
-
-def of(events, name, file=None):
-    return [e for e in events if e["event"] == name and
-            (file is None or e.get("file") == file)]
-
-
-def write(name, data, pos=0, sync=False):
-    fd = os.open(f"{mnt}/{name}", os.O_WRONLY | os.O_CREAT, 0o644)
-    assert os.pwrite(fd, data, pos) == len(data)
-    if sync:
-        os.fsync(fd)
-    os.close(fd)
-
-
-def times(events):
-    """How often each page of each file was made dirty, and written."""
-    dirtied, written = {}, {}
-    for e in of(events, "writeback_dirty_page"):
-        key = e["ino"], e["index"]
-        dirtied[key] = dirtied.get(key, 0) + 1
-    for e in of(events, "writeback_pages"):
-        assert e["err"] == 0, e
-        for i in range(e["index"], e["index"] + e["nr"]):
-            written[e["ino"], i] = written.get((e["ino"], i), 0) + 1
-    return dirtied, written
-
-
-def check_once(events):
-    assert not of(events, "lost"), "lost events"
-    dirtied, written = times(events)
-    assert dirtied, "nothing was dirtied"
-    assert dirtied == written, (
-        [(k, dirtied.get(k), written.get(k))
-         for k in set(dirtied) | set(written)
-         if dirtied.get(k) != written.get(k)][:5])
-
-
-def written_bytes(events, file):
-    return sum(e["bytes"] for e in of(events, "writeback_pages", file))
+from trace_reader import (PAGE, TRACE, Reader, back, check_once, mnt, of, write,
+                          written_bytes)
 
 
 # What fsync writes: all of it, once, for the reason "sync".
@@ -175,19 +99,51 @@ def test_periodic():
     reader.close()
 
 
-# Reads until the mount goes: all that is dirty is written before the end.
+# Reads until the mount goes: all that is dirty is written before the end. More
+# than one reply holds, and read at leisure.
 def test_umount():
-    fd = os.open(TRACE, os.O_RDONLY)
-    write("last", bytes(10 * PAGE))
+    pages = 1500
+    fd = os.open(TRACE, os.O_RDWR)
+    os.write(fd, b"event=writeback_pages file=last")
+    out = os.open(f"{mnt}/last", os.O_WRONLY | os.O_CREAT, 0o644)
+    for i in range(pages):
+        os.pwrite(out, b"x" * PAGE, 2 * i * PAGE)
+    os.close(out)
     print("ready", flush=True)
     data = b""
     while piece := os.read(fd, 65536):
         data += piece
+        time.sleep(0.04)
     os.close(fd)
+    assert len(data) > 2 * 65536, len(data)
     events = [json.loads(line) for line in data.splitlines()]
-    check_once(events)
-    assert written_bytes(events, "last") == 10 * PAGE
-    assert {e["reason"] for e in of(events, "writeback_pages")} == {"sync"}
+    assert not of(events, "lost")
+    assert sorted((e["index"], e["nr"], e["reason"]) for e in events) == [
+        (2 * i, 1, "sync") for i in range(pages)], events[-3:]
+
+
+# Has the trace open, and does not read it, or only now and then: the end of the
+# mount does not wait for long. Without a reader it takes 0.1 s here.
+def test_idle():
+    fd = os.open(TRACE, os.O_RDONLY)
+    polled = select.poll()
+    polled.register(fd, select.POLLIN)
+    slow = os.open(TRACE, os.O_RDONLY)
+    write("last", bytes(10 * PAGE))
+    print("ready", flush=True)
+    began = time.monotonic()
+    try:
+        while time.monotonic() < began + 10 and os.read(slow, 7):
+            time.sleep(0.05)
+    except OSError as e:
+        assert e.errno in (errno.ENOTCONN, errno.ECONNABORTED), e
+    try:                            # never a wait without end
+        polled.poll(5000)
+        os.read(fd, 10)
+    except OSError as e:
+        assert e.errno in (errno.ENOTCONN, errno.ECONNABORTED), e
+    os.close(fd)
+    os.close(slow)
 
 
 def test_filter():
@@ -266,6 +222,18 @@ def test_blocking():
     assert time.monotonic() - began < 2
     timer.join()
     reader.drain()
+    # epoll(7), for every edge.
+    epoll = select.epoll()
+    epoll.register(reader.fd, select.EPOLLIN | select.EPOLLET)
+    epoll.poll(0)
+    for i in range(3):
+        timer = threading.Timer(0.1, write, ("wakes", b"z", (2 + i) * PAGE))
+        timer.start()
+        assert epoll.poll(5) == [(reader.fd, select.EPOLLIN)], i
+        timer.join()
+        assert len(of(reader.drain(), "writeback_dirty_page", "wakes")) == i + 3
+        assert not epoll.poll(0.1)
+    epoll.close()
 
     # A signal ends the wait.
     class Alarm(Exception):
@@ -291,18 +259,36 @@ def test_blocking():
     os.close(fd)
 
 
+# Twenty at once, each with what it wants, and whole.
+def test_twenty():
+    rules = ["", "event=writeback_pages", "file=all0",
+             "event=writeback_dirty_page file=all1"]
+    readers = [Reader(rules[i % 4]) for i in range(20)]
+    for i in range(40):
+        write(f"all{i % 4}", os.urandom(3 * PAGE), sync=True)
+    first = [reader.drain() for reader in readers[:4]]
+    check_once(first[0])
+    assert first[1] == of(first[0], "writeback_pages") and first[1]
+    assert first[2] == [e for e in first[0] if e.get("file") == "all0"]
+    assert first[3] == of(first[0], "writeback_dirty_page", "all1")
+    assert len(first[3]) == 30
+    for i, reader in enumerate(readers):
+        assert reader.drain() == first[i % 4], i
+        reader.close()
+
+
 # As many as may be, all waiting: the mount serves, one more is refused, and
 # killed they are gone.
 def test_many():
     cats = [subprocess.Popen(["cat", TRACE], stdout=subprocess.DEVNULL)
-            for _ in range(16)]
+            for _ in range(64)]
     time.sleep(0.5)
     try:
         Reader()
     except OSError as e:
         assert e.errno == errno.EUSERS, e
     else:
-        raise AssertionError("17 readers")
+        raise AssertionError("65 readers")
     for i in range(100):
         write(f"many{i}", b"x")
     assert len([n for n in os.listdir(mnt) if n.startswith("many")]) == 100

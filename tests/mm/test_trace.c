@@ -500,7 +500,7 @@ static const struct test_case cases[] = {
 	  threads_without_a_ring_are_counted },
 	{ "a reader gets what it selects, and only that is noted",
 	  a_reader_gets_what_it_selects },
-	{ "the 17th reader is refused", there_is_a_limit },
+	{ "one reader too many is refused", there_is_a_limit },
 	{ "events are known by name", names_of_events },
 	{ "a line has the fields of its event", lines_of_events },
 	{ "any name of a file is good JSON", names_of_files },
