@@ -67,6 +67,7 @@ struct ioring {
 	unsigned int inflight;	/* bios on it, submitted or not */
 	unsigned int pages;	/* of these bios */
 	unsigned int prepared;	/* pages of SQEs not yet submitted */
+	unsigned int nr_timed;	/* transfers on it whose time is taken */
 	struct list_head timed;	/* bios prepared, which want to know when they
 				 * are submitted */
 	bool armed;		/* a request without a bio is on it, that wakes */
@@ -239,6 +240,7 @@ static void ioring_prep(struct ioring *ring, struct bio *bio,
 	io_uring_sqe_set_data(sqe, bio);
 	if (unlikely(bio->queued_us) && !bio->started_us)
 		list_add_tail(&bio->list, &ring->timed);
+	ring->nr_timed += bio->queued_us != 0;
 	ring->prepared += x->len >> PAGE_SHIFT;
 	ring->inflight++;
 	ring->pages += bio->nr;
@@ -266,6 +268,7 @@ static void ioring_start(struct ioring *ring, struct bio *bio)
 static void ioring_complete(struct ioring *ring, struct bio *bio, int res)
 {
 	ring->inflight--;
+	ring->nr_timed -= bio->queued_us != 0;
 	ring->pages -= bio->nr;
 	if (bio_step(bio, res))
 		ioring_start(ring, bio);
@@ -294,9 +297,10 @@ static void ioring_complete_all(struct ioring *ring)
 	}
 }
 
+/* Who is timed is not to wait for the others. */
 static void ioring_reap(struct ioring *ring, unsigned int wait_nr)
 {
-	ioring_enter(ring, wait_nr);
+	ioring_enter(ring, unlikely(ring->nr_timed) ? min(wait_nr, 1u) : wait_nr);
 	ioring_complete_all(ring);
 }
 
@@ -357,8 +361,11 @@ void ioring_submit(struct bio *bio)
 		ioring_reap(ring, DIV_ROUND_UP(ring->inflight, 4));
 	ioring_start(ring, bio);
 	if (ring->prepared >= PLUG_PAGES ||
-	    io_uring_sq_ready(&ring->uring) >= PLUG_REQUESTS)
+	    io_uring_sq_ready(&ring->uring) >= PLUG_REQUESTS) {
 		ioring_enter(ring, 0);
+		if (unlikely(ring->nr_timed))
+			ioring_complete_all(ring);
+	}
 	ioring_update_plug(ring);
 }
 
