@@ -7,17 +7,14 @@
 # write 20 MB/s to. Parts that the machine, or this pagefsd, has not what they
 # take for are skipped, and then the script counts as skipped, too.
 . "${0%/*}/lib.sh"
+. "${0%/*}/device.sh"
 need python3
 SECS=${SECS:-6}
 BPS=20000000
 SKIPPED=0
-CGROUP=
-LOOP=
 
 extra_cleanup() {
-	umount "$T/fs" 2>/dev/null
-	[ -z "$LOOP" ] || losetup -d "$LOOP" 2>/dev/null
-	[ -z "$CGROUP" ] || rmdir "$CGROUP" 2>/dev/null
+	device_cleanup
 }
 
 skip_part() {
@@ -152,33 +149,13 @@ stop
 
 # ---- a slow device ----
 
-# A loop device with a file system, and a group of ours whose writes are slow.
-slow_device() {
-	local dev v1=/sys/fs/cgroup/blkio v2=/sys/fs/cgroup
-
-	[ "$(id -u)" = 0 ] && command -v losetup mkfs.ext4 >/dev/null || return 1
-	truncate -s 512M "$T/img" && mkfs.ext4 -q -m 0 "$T/img" || return 1
-	LOOP=$(losetup --direct-io=on -f --show "$T/img" 2>/dev/null) ||
-		LOOP=$(losetup -f --show "$T/img") || { LOOP=; return 1; }
-	mkdir "$T/fs" && mount "$LOOP" "$T/fs" || return 1
-	dev=$(cat "/sys/block/${LOOP#/dev/}/dev")
-	if [ -e $v1/blkio.throttle.write_bps_device ]; then
-		CGROUP=$v1/pagefs-test.$$
-		mkdir "$CGROUP" || { CGROUP=; return 1; }
-		echo "$dev $BPS" >"$CGROUP/blkio.throttle.write_bps_device"
-	else
-		CGROUP=$v2/pagefs-test.$$
-		mkdir "$CGROUP" 2>/dev/null || { CGROUP=; return 1; }
-		echo "$dev wbps=$BPS" >"$CGROUP/io.max"
-	fi 2>/dev/null
-}
-
 cat >"$T/slow.py" <<'PY'
-# Eight writers and a reader; each writer's longest write, the device's rate.
-import mmap, os, sys, threading, time
+# Eight writers and a reader; each writer's longest write, the device's rate. They
+# are processes, so that they meet nowhere but in the daemon.
+import mmap, multiprocessing, os, sys, time
 mnt, disk, secs, bps = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
-piece, stop = b"w" * 131072, threading.Event()
-longest = [0.0] * 8
+piece, stop = b"w" * 131072, multiprocessing.Event()
+longest = multiprocessing.Array("d", 8)
 
 def writer(i):
     fd = os.open("%s/w%d" % (mnt, i), os.O_CREAT | os.O_RDWR)
@@ -211,20 +188,21 @@ def read_for(seconds):
     return took[len(took) // 2], took[-1]
 
 alone, _ = read_for(1)
-threads = [threading.Thread(target=writer, args=(i,)) for i in range(8)]
-for t in threads: t.start()
+writers = [multiprocessing.Process(target=writer, args=(i,)) for i in range(8)]
+for w in writers: w.start()
 time.sleep(2)                   # the free run is over, the speed is known
 before, start = written(), time.monotonic()
 median, worst = read_for(secs)
 rate = (written() - before) / (time.monotonic() - start)
 stop.set()
-for t in threads: t.join()
+for w in writers: w.join()
 print("device %.1f MB/s, longest write %.0f ms" % (rate / 1e6, max(longest) * 1e3))
 print("read alone %.0f us, beside %.0f us, worst %.1f ms" %
       (alone * 1e6, median * 1e6, worst * 1e3))
 assert max(longest) < 1, "a writer paused for more than 1 s"
 assert rate > 0.9 * bps, "the device rested"
 assert rate < 1.2 * bps, "the device is not slow: nothing was tested"
+assert median < 2 * alone + 0.0002, "reads of cached data are slowed"
 assert worst < 0.5, "a read of cached data waited for the disk"
 PY
 
@@ -265,11 +243,8 @@ show() {
 	sed 's/^/# /' "$T/out"
 }
 
-if slow_device; then
-	BACK=$T/fs/back
-	mkdir "$BACK"
-	start --memory=64M
-	echo "$DAEMON" >"$CGROUP/cgroup.procs"
+if JOURNAL=yes make_device 512 && BACK=$T/fs/back && mkdir "$BACK" &&
+	start --memory=64M && slow_for "$DAEMON" bps $BPS; then
 	check "8 writers on a slow device: it does not rest, nobody stalls" \
 		timeout 60 python3 "$T/slow.py" "$MNT" "${LOOP#/dev/}" "$SECS" $BPS
 	show
@@ -278,8 +253,7 @@ if slow_device; then
 	check "fsync of a small file goes past a large one" \
 		timeout 60 python3 "$T/fsync.py" "$MNT"
 	show
-	# what is left is written at full speed
-	echo "$DAEMON" >"${CGROUP%/*}/cgroup.procs"
+	slow_no_more "$DAEMON"
 	stop
 else
 	skip_part "no slow device can be made here"
