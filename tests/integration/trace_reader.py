@@ -4,6 +4,7 @@
 # for trace.py and account.py, whose arguments are TEST MNT BACK [ARGUMENT...].
 
 import json
+import mmap
 import os
 import sys
 import time
@@ -55,7 +56,12 @@ def of(events, name, file=None):
 
 def write(name, data, pos=0, sync=False):
     fd = os.open(f"{mnt}/{name}", os.O_WRONLY | os.O_CREAT, 0o644)
-    assert os.pwrite(fd, data, pos) == len(data)
+    if data:
+        # From whole pages: of others, the kernel may send a page in two
+        # requests, and it may be written back in between.
+        with mmap.mmap(-1, len(data)) as buf, memoryview(buf) as view:
+            view[:len(data)] = data
+            assert os.pwrite(fd, view[:len(data)], pos) == len(data)
     if sync:
         os.fsync(fd)
     os.close(fd)
