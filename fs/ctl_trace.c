@@ -4,13 +4,16 @@
  *
  *   open     a reader of its own: trace_file.c
  *   read     worker: notes the request and is free      --waits--> thread
- *            thread: lines are there: the reply; else looks again in TICK_MS
+ *            thread: a tick later: lines are there: the reply; else next tick
+ *                    if there are many, or it may not wait, at once
  *   write    another filter                              poll --polled--> thread
  *   release  the reader goes
  *
  * Who notes events does not wake anybody: that would be a system call, and a
- * switch on a busy CPU, for each. So the thread looks from time to time, and while nobody reads it sleeps.
- * What a reader gets, trace_file.c makes.
+ * switch on a busy CPU, for each. So the thread looks from time to time, and
+ * while nobody reads it sleeps. A reader that comes back at once, for more, has
+ * to wait for the next look, too: else it would get its events one by one. What
+ * it gets, trace_file.c makes.
  *
  * I1. A request that waits is in waits, or the thread has it. It is answered by
  *     the thread alone, on the device it came in on (fuse_loop.c I1), whose
@@ -34,9 +37,9 @@
 #include "fuse_i.h"
 #include "trace_file.h"
 
-/* How late a reader that waits may hear of an event. Arbitrary: a person does
- * not notice, and 100 looks a second cost little. */
-#define TICK_MS		10u
+/* How late a reader that waits may hear of an event. Arbitrary: a quarter of what
+ * fills a ring, and 200 looks a second cost little. */
+#define TICK_MS		5u
 /* I3: how long nobody may read, and all of them together; arbitrary. A reader
  * that reads at all comes back within microseconds. */
 #define DRAIN_IDLE_MS	100u
@@ -60,7 +63,7 @@ static struct {
 	pthread_cond_t cond;
 	struct list_head waits;		/* (Q) */
 	struct list_head polled;	/* (Q) files with somebody in poll(2) */
-	bool more;			/* (Q) to look at now */
+	bool now;			/* (Q) the next look is not to wait */
 	bool running;			/* (Q) */
 	bool stop;			/* (Q) */
 	unsigned int nr_unended;	/* (Q) open files whose end was not read */
@@ -214,23 +217,26 @@ static struct trace_wait *wait_new(fuse_req_t req, struct trace_file *file,
 }
 
 /* Context: server.lock. */
-static void __wake_server(void)
+static bool __nobody_waits(void)
 {
-	server.more = true;
-	pthread_cond_signal(&server.cond);
+	return list_empty(&server.waits) && list_empty(&server.polled);
 }
 
 /* Return: false: there is no thread. */
 static bool give_to_server(struct trace_wait *wait)
 {
-	bool running;
+	bool now = wait->nonblock || trace_file_has_many(wait->file);
+	bool running, idle;
 
 	mutex_lock(&server.lock);
 	running = server.running && !server.stop;
 	if (running) {
+		idle = __nobody_waits();
 		wait->file->refs++;
 		list_add_tail(&wait->list, &server.waits);
-		__wake_server();
+		server.now |= now;
+		if (idle || now)
+			pthread_cond_signal(&server.cond);
 	}
 	mutex_unlock(&server.lock);
 	return running;
@@ -270,7 +276,7 @@ static void watch(struct trace_file *file, struct fuse_pollhandle *ph)
 			file->refs++;
 			list_add_tail(&file->polled, &server.polled);
 		}
-		__wake_server();
+		pthread_cond_signal(&server.cond);
 	}
 	mutex_unlock(&server.lock);
 	if (old)
@@ -368,7 +374,7 @@ static void serve_once(char *buf, bool ending)
 	LIST_HEAD(waits);
 	LIST_HEAD(polled);
 
-	server.more = false;
+	server.now = false;
 	list_splice_init(&server.waits, &waits);
 	list_splice_init(&server.polled, &polled);
 	mutex_unlock(&server.lock);
@@ -392,12 +398,12 @@ static bool wait_ms(unsigned int ms)
 				      &ts) == ETIMEDOUT;
 }
 
-/* Context: server.lock. */
+/* Until it is time to look again. Context: server.lock. */
 static void wait_a_tick(void)
 {
-	if (list_empty(&server.waits) && list_empty(&server.polled))
+	while (!server.stop && __nobody_waits())
 		pthread_cond_wait(&server.cond, &server.lock.m);
-	else
+	if (!server.stop && !server.now)
 		wait_ms(TICK_MS);
 }
 
@@ -409,8 +415,7 @@ static void *trace_main(void *arg)
 	mutex_lock(&server.lock);
 	while (!server.stop) {
 		serve_once(buf, false);
-		if (!server.more && !server.stop)
-			wait_a_tick();
+		wait_a_tick();
 	}
 	serve_once(buf, true);
 	mutex_unlock(&server.lock);
@@ -430,7 +435,7 @@ int ctl_trace_start(void)
 	BUG_ON(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
 	BUG_ON(pthread_cond_init(&server.cond, &attr));
 	pthread_condattr_destroy(&attr);
-	server.stop = server.more = false;
+	server.stop = server.now = false;
 	server.nr_drained = 0;
 	server.running = true;
 	err = -pthread_create(&server.thread, NULL, trace_main, buf);

@@ -17,9 +17,11 @@
 
 #include "trace_file.h"
 
-/* How long a file's name is believed, us: as long as a reader may hear late of
- * an event. */
+/* How long a file's name is believed, us: about as late as a reader hears of an
+ * event. Arbitrary. */
 #define NAME_KEEP_US	10000u
+/* Their lines are some 40 KiB: most of a reply. */
+#define MANY_RECORDS	256u
 /* A filter, bytes: a path, each byte of it as an escape, and all events. */
 #define FILTER_MAX	(4 * PATH_MAX + 512)
 
@@ -139,6 +141,16 @@ bool trace_file_readable(struct trace_file *file)
 	readable = has_line(file);
 	mutex_unlock(&file->lock);
 	return readable;
+}
+
+bool trace_file_has_many(struct trace_file *file)
+{
+	bool many;
+
+	mutex_lock(&file->lock);
+	many = trace_reader_pending(file->reader) >= MANY_RECORDS;
+	mutex_unlock(&file->lock);
+	return many;
 }
 
 /* ---- filters ---- */

@@ -51,6 +51,8 @@ void trace_file_free(struct trace_file *file);
  */
 size_t trace_file_read(struct trace_file *file, char *buf, size_t size);
 bool trace_file_readable(struct trace_file *file);
+/* Is there so much that it need not wait for more? */
+bool trace_file_has_many(struct trace_file *file);
 /* @len bytes written to it: doc/TRACE.md. Return: 0; -EINVAL or -ENOMEM, and the
  * filter is what it was. */
 int trace_file_filter(struct trace_file *file, const char *buf, size_t len);

@@ -244,6 +244,9 @@ void trace_reader_select(struct trace_reader *reader, unsigned int events);
 bool trace_reader_next(struct trace_reader *reader, struct trace_record *rec,
 		       unsigned long *lostp);
 
+/* Records @reader has not had yet, wanted or not, and those lost. Never waits. */
+unsigned long trace_reader_pending(const struct trace_reader *reader);
+
 /* ---- text: mm/trace_text.c ---- */
 
 /* The longest line but for its file's name, bytes; with room. */

@@ -15,7 +15,7 @@
 #include "trace.h"
 #include "writeback.h"
 
-#define RING_SLOTS	2048ul		/* as in mm/trace.c */
+#define RING_SLOTS	8192ul		/* as in mm/trace.c */
 #define MAX_RINGS	256u
 
 static void dirty(uint64_t ino, pgoff_t index)
