@@ -12,6 +12,7 @@
  * No locks.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -65,17 +66,43 @@ unsigned int trace_parse_events(const char *names, size_t len)
 
 /* ---- pieces of a line ---- */
 
-#define put(l, ...)							\
-	((l)->len += scnprintf((l)->buf + (l)->len,			\
-			       (l)->size - (l)->len, __VA_ARGS__))
-
-static void put_char(struct line *l, char c)
+/*
+ * Not by printf(3), in which most of a line's time was spent.
+ * What does not fit is left out, and the line is none.
+ */
+static void put_bytes(struct line *l, const char *bytes, size_t len)
 {
-	if (l->size - l->len < 2) {
+	if (l->size - l->len <= len) {
 		l->cut = true;
 		return;
 	}
-	l->buf[l->len++] = c;
+	memcpy(l->buf + l->len, bytes, len);
+	l->len += len;
+}
+
+static void put_text(struct line *l, const char *text)
+{
+	put_bytes(l, text, strlen(text));
+}
+
+static void put_decimal(struct line *l, uint64_t value)
+{
+	char digits[20], *p = digits + sizeof(digits);	/* of 2^64 */
+
+	do
+		*--p = (char)('0' + value % 10);
+	while (value /= 10);
+	put_bytes(l, p, (size_t)(digits + sizeof(digits) - p));
+}
+
+/* \uPPXX, XX being the character in hexadecimal. */
+static void put_escape(struct line *l, const char *prefix, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+
+	put_text(l, prefix);
+	put_bytes(l, &hex[c >> 4], 1);
+	put_bytes(l, &hex[c & 15], 1);
 }
 
 /* Bytes of the character at @s, or 0: no UTF-8 (RFC 3629, table 3-7 of Unicode). */
@@ -93,32 +120,39 @@ static unsigned int utf8_len(const unsigned char *s)
 	return n;
 }
 
-/* An escape that is cut off shows at the next character, which has no room. */
 static void put_string(struct line *l, const char *string)
 {
 	const unsigned char *s = (const unsigned char *)string;
 
-	put_char(l, '"');
+	put_bytes(l, "\"", 1);
 	while (*s && !l->cut) {
 		unsigned int n = utf8_len(s);
 
 		if (!n) {
-			put(l, "\\udc%02x", *s++);
+			put_escape(l, "\\udc", *s++);
 		} else if (*s < ' ') {
-			put(l, "\\u%04x", *s++);
+			put_escape(l, "\\u00", *s++);
 		} else {
 			if (*s == '"' || *s == '\\')
-				put_char(l, '\\');
-			while (n--)
-				put_char(l, (char)*s++);
+				put_bytes(l, "\\", 1);
+			put_bytes(l, (const char *)s, n);
+			s += n;
 		}
 	}
-	put_char(l, '"');
+	put_bytes(l, "\"", 1);
+}
+
+static void put_name(struct line *l, const char *name)
+{
+	put_bytes(l, ",\"", 2);
+	put_text(l, name);
+	put_bytes(l, "\":", 2);
 }
 
 static void put_number(struct line *l, const char *name, uint64_t value)
 {
-	put(l, ",\"%s\":%llu", name, (unsigned long long)value);
+	put_name(l, name);
+	put_decimal(l, value);
 }
 
 static void put_known(struct line *l, const char *name, uint32_t value)
@@ -129,7 +163,10 @@ static void put_known(struct line *l, const char *name, uint32_t value)
 
 static void put_word(struct line *l, const char *name, const char *word)
 {
-	put(l, ",\"%s\":\"%s\"", name, word);
+	put_name(l, name);
+	put_bytes(l, "\"", 1);
+	put_text(l, word);
+	put_bytes(l, "\"", 1);
 }
 
 static void put_reason(struct line *l, uint64_t reason)
@@ -156,7 +193,10 @@ static void put_write(struct line *l, const struct trace_record *rec)
 	put_known(l, "age_ms", w->age_ms);
 	put_known(l, "queue_us", w->queue_us);
 	put_known(l, "device_us", w->device_us);
-	put(l, ",\"err\":%d", w->err);
+	put_name(l, "err");
+	if (w->err < 0)
+		put_bytes(l, "-", 1);
+	put_decimal(l, (uint64_t)abs(w->err));
 }
 
 static void put_dirty(struct line *l, const struct trace_record *rec)
@@ -219,11 +259,20 @@ static const put_event_t put_event[NR_TRACE_EVENTS] = {
 
 /* ---- lines ---- */
 
+static void put_head(struct line *l, uint64_t ts_us, uint32_t tid,
+		     const char *event)
+{
+	put_text(l, "{\"ts\":");
+	put_decimal(l, ts_us);
+	put_number(l, "tid", tid);
+	put_word(l, "event", event);
+}
+
 /* Return: bytes of the whole line, or 0. */
 static size_t end_line(struct line *l)
 {
-	put_char(l, '}');
-	put_char(l, '\n');
+	put_bytes(l, "}", 1);
+	put_bytes(l, "\n", 1);
 	if (l->cut)
 		return 0;
 	l->buf[l->len] = '\0';
@@ -235,12 +284,11 @@ size_t trace_format(char *buf, size_t size, const struct trace_record *rec,
 {
 	struct line l = { .buf = buf, .size = size };
 
-	put(&l, "{\"ts\":%llu,\"tid\":%u,\"event\":\"%s\"",
-	    (unsigned long long)rec->ts_ns / 1000, rec->tid, event_names[rec->event]);
+	put_head(&l, rec->ts_ns / 1000, rec->tid, event_names[rec->event]);
 	if (rec->ino)
 		put_number(&l, "ino", ino);
 	if (file) {
-		put(&l, ",\"file\":");
+		put_name(&l, "file");
 		put_string(&l, file);
 	}
 	put_event[rec->event](&l, rec);
@@ -251,8 +299,7 @@ size_t trace_format_lost(char *buf, size_t size, unsigned long nr)
 {
 	struct line l = { .buf = buf, .size = size };
 
-	put(&l, "{\"ts\":%llu,\"tid\":0,\"event\":\"lost\"",
-	    (unsigned long long)trace_clock_us());
+	put_head(&l, trace_clock_us(), 0, "lost");
 	put_number(&l, "nr", nr);
 	return end_line(&l);
 }
