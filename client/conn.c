@@ -8,6 +8,7 @@
  *                                  <-- cookie; /dev/userfaultfd, opened
  *                       USERFAULTFD_IOC_NEW
  *                       UFFD + fd  -->
+ *                       UFFD + fd  -->     a second, if the daemon wants one
  *                     watcher and keeper take the socket and the userfaultfd
  *   pool.c            connections for requests, as they are needed
  *
@@ -174,8 +175,9 @@ static void pause_ms(long ms)
 	nanosleep(&ts, NULL);
 }
 
-/* Return: a connection on which our userfaultfd is expected, or -errno. */
-static int first_hello(struct pagefs *p, int *devp)
+/* Return: a connection on which our userfaultfd is expected, or -errno. In
+ * *@wantp, PAGEFS_*: what is welcome there. */
+static int first_hello(struct pagefs *p, int *devp, uint64_t *wantp)
 {
 	struct pagefs_msg reply;
 	int sock, err;
@@ -187,6 +189,7 @@ static int first_hello(struct pagefs *p, int *devp)
 		err = wire_hello(sock, p, &reply, devp);
 		if (!err && !(reply.args[0] & PAGEFS_HAVE_UFFD)) {
 			memcpy(p->cookie, &reply.args[1], sizeof(p->cookie));
+			*wantp = reply.args[0];
 			return sock;
 		}
 		if (!err && *devp >= 0)
@@ -221,31 +224,54 @@ static int make_uffd(int dev)
 	       -errno : -EPERM;
 }
 
-static int give_uffd(int sock, int uffd)
+static int give_uffd(int sock, int uffd, uint64_t kind)
 {
-	struct pagefs_msg msg = { .type = PAGEFS_UFFD };
+	struct pagefs_msg msg = { .type = PAGEFS_UFFD, .args = { kind } };
 	int err;
 
 	err = wire_send(sock, &msg, uffd) ?: wire_recv(sock, &msg, NULL, NULL, 0);
 	return err ? -ECONNREFUSED : msg.err;
 }
 
-int session_open(struct pagefs *p)
+/* One more, for files whose stores may be scanned for: it, or -1, and there are
+ * none. A daemon may refuse, if it may not look at our page tables. */
+static int give_async(int sock, int dev)
 {
-	int sock, dev = -1, uffd, err;
+	int uffd = make_uffd(dev);
 
-	sock = first_hello(p, &dev);
-	if (sock < 0)
-		return sock;
-	uffd = make_uffd(dev);
+	if (uffd < 0 || !give_uffd(sock, uffd, PAGEFS_UFFD_ASYNC))
+		return uffd < 0 ? -1 : uffd;
+	close(uffd);
+	return -1;
+}
+
+/* Takes @dev over. */
+static int give_uffds(struct pagefs *p, int sock, int dev, uint64_t want)
+{
+	int uffd[2] = { make_uffd(dev), -1 };
+	int err = uffd[0] < 0 ? uffd[0] : give_uffd(sock, uffd[0],
+						    PAGEFS_UFFD_SYNC);
+
+	if (!err && (want & PAGEFS_WANT_ASYNC))
+		uffd[1] = give_async(sock, dev);
 	if (dev >= 0)
 		close(dev);
-	err = uffd;
-	if (uffd < 0)
-		goto out_sock;
-	err = give_uffd(sock, uffd) ?: keeper_start(p, sock, uffd);
-	close(uffd);
-out_sock:
+	err = err ?: keeper_start(p, sock, uffd);
+	for (int i = 0; i < 2; i++)
+		if (uffd[i] >= 0)
+			close(uffd[i]);
+	return err;
+}
+
+int session_open(struct pagefs *p)
+{
+	uint64_t want = 0;
+	int sock, dev = -1, err;
+
+	sock = first_hello(p, &dev, &want);
+	if (sock < 0)
+		return sock;
+	err = give_uffds(p, sock, dev, want);
 	close(sock);
 	if (!err)
 		atomic_store(&p->state, PAGEFS_LIVE);

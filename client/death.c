@@ -11,7 +11,7 @@
  *     .                    UFFDIO_WAKE, all             .
  *   tries again: SIGBUS    drained                --> ends
  *
- * The daemon's copy of our userfaultfd is closed when it dies, but not ours
+ * The daemon's copies of our userfaultfds are closed when it dies, but not ours
  * (C2): so whoever touches an absent page waits. Replacing a mapping by one of
  * an empty file is one step for the kernel: before it, a fault waits; after it,
  * an access is beyond the end of that file. A thread that waits is woken when
@@ -46,14 +46,22 @@
 
 void drain_uffd(struct keeper *k)
 {
-	struct pollfd pfd = { .fd = k->uffd, .events = POLLIN };
+	struct pollfd pfd[2] = {
+		{ .fd = k->uffd[0], .events = POLLIN },
+		{ .fd = k->uffd[1], .events = POLLIN },	/* -1 is passed over */
+	};
 	struct uffd_msg msgs[16];
 
 	/* The flag is shared with the daemon's copy: make sure. */
-	fcntl(k->uffd, F_SETFL, O_NONBLOCK);
-	while (!atomic_load(&k->drained))
-		if (read(k->uffd, msgs, sizeof(msgs)) <= 0)
-			poll(&pfd, 1, DRAIN_POLL_MS);
+	for (int i = 0; i < 2; i++)
+		fcntl(k->uffd[i], F_SETFL, O_NONBLOCK);
+	while (!atomic_load(&k->drained)) {
+		ssize_t first = read(k->uffd[0], msgs, sizeof(msgs));
+		ssize_t second = read(k->uffd[1], msgs, sizeof(msgs));
+
+		if (first <= 0 && second <= 0)
+			poll(pfd, 2, DRAIN_POLL_MS);
+	}
 }
 
 void lose_mapping(struct mapping *m, int empty)
@@ -105,7 +113,8 @@ static void daemon_is_gone(struct pagefs *p)
 	layout_lock(p);
 	lose_all(p, k->empty);
 	layout_unlock(p);
-	wake_all(k->uffd);		/* D1 */
+	for (int i = 0; i < 2; i++)
+		wake_all(k->uffd[i]);	/* D1 */
 	atomic_store(&k->drained, true);
 }
 

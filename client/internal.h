@@ -173,18 +173,18 @@ struct keeper {
 	enum keeper_op op;	/* (K) the question; NONE: answered */
 	uint64_t args[KEEPER_ARGS];	/* (K) */
 	long ret;		/* (K) */
-	int sock, uffd;		/* (C) in the program's table until started,
-				 * then in the keeper's */
+	int sock, uffd[2];	/* (C) in the program's table until started,
+				 * then in the keeper's; uffd[1] may be -1 */
 	int pidfd;		/* (C) ours, in its table */
 	int empty;		/* (C) a memfd of no length, in its table */
 	atomic_bool drained;	/* (A) nothing is registered any more */
 };
 
 /*
- * Starts watcher and keeper. @sock, @uffd: in the program's table; they remain
- * the caller's to close. Return: 0 or -errno.
+ * Starts watcher and keeper. @sock, @uffd[2], the second may be -1: in the
+ * program's table; they remain the caller's to close. Return: 0 or -errno.
  */
-int keeper_start(struct pagefs *p, int sock, int uffd);
+int keeper_start(struct pagefs *p, int sock, const int *uffd);
 /* Both threads end. Nothing may be registered any more (C2). */
 void keeper_stop(struct pagefs *p);
 /* As a new child's, without the parent's threads. */

@@ -11,7 +11,7 @@
  *                      end of file: death.c      --> DRAIN
  *
  * Some descriptors must outlive whatever the program does to its own:
- * - The userfaultfd (C2). Were it closed by a program that closes everything
+ * - The userfaultfds (C2). Were one closed by a program that closes everything
  *   it did not open, and the daemon died then, absent pages would read as
  *   zeros.
  * - The socket that tells of the daemon's death.
@@ -120,9 +120,11 @@ static int take_table(struct keeper *k)
 	k->sock = fd_from_program(k->pidfd, k->sock);
 	if (k->sock < 0)
 		return k->sock;
-	k->uffd = fd_from_program(k->pidfd, k->uffd);
-	if (k->uffd < 0)
-		return k->uffd;
+	for (int i = 0; i < 2 && k->uffd[i] >= 0; i++) {
+		k->uffd[i] = fd_from_program(k->pidfd, k->uffd[i]);
+		if (k->uffd[i] < 0)
+			return k->uffd[i];
+	}
 	k->empty = memfd_create("pagefs: daemon gone", MFD_CLOEXEC);
 	return k->empty < 0 ? -errno : 0;
 }
@@ -161,7 +163,7 @@ void keeper_init(struct keeper *k)
 	k->gone = true;
 }
 
-int keeper_start(struct pagefs *p, int sock, int uffd)
+int keeper_start(struct pagefs *p, int sock, const int *uffd)
 {
 	struct keeper *k = &p->keeper;
 	int err;
@@ -169,7 +171,7 @@ int keeper_start(struct pagefs *p, int sock, int uffd)
 	keeper_init(k);
 	k->gone = false;
 	k->sock = sock;
-	k->uffd = uffd;
+	memcpy(k->uffd, uffd, sizeof(k->uffd));
 	err = client_thread(&k->watcher, watcher_main, p);
 	if (err)
 		goto out_gone;

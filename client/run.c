@@ -28,6 +28,9 @@ static const char usage[] =
 "Usage: pagefs-run [OPTION] [--] PROGRAM [ARGUMENT...]\n"
 "Run PROGRAM with mmap(2) of files on pagefs mounts served by the daemon.\n"
 "\n"
+"  -d, --direct   open files for reading and writing with O_DIRECT, if they are\n"
+"                 pagefs files: no copies in the kernel, and first stores to\n"
+"                 mapped pages cost a fifth (see pagefsd(8), --track-stores)\n"
 "  -q, --quiet    say nothing about mappings that the kernel serves instead\n"
 "  -v, --verbose  say it for each of them, not once for each reason\n"
 "  -h, --help     print this\n"
@@ -36,6 +39,7 @@ static const char usage[] =
 "PAGEFS_PRELOAD names the library to load instead of " LIBRARY ".\n";
 
 static const struct option options[] = {
+	{ "direct", no_argument, NULL, 'd' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -97,8 +101,11 @@ static void parse(int argc, char **argv)
 {
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "+qvhV", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+dqvhV", options, NULL)) != -1) {
 		switch (opt) {
+		case 'd':
+			setenv("PAGEFS_RUN_DIRECT", "1", 1);
+			break;
 		case 'q':
 			setenv("PAGEFS_RUN_QUIET", "1", 1);
 			break;

@@ -41,6 +41,7 @@ enum {
 	OPT_ALLOW_OTHER,
 	OPT_LATENCY,
 	OPT_SOCKET,
+	OPT_TRACK_STORES,
 	OPT_LOG_LEVEL,
 	OPT_FAKE_NODES,
 };
@@ -51,6 +52,7 @@ static const struct option long_options[] = {
 	{ "allow-other", no_argument, NULL, OPT_ALLOW_OTHER },
 	{ "latency", required_argument, NULL, OPT_LATENCY },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
+	{ "track-stores", required_argument, NULL, OPT_TRACK_STORES },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "fake-nodes", required_argument, NULL, OPT_FAKE_NODES },
@@ -76,10 +78,14 @@ static const char help_text[] =
 "  --socket=PATH        where programs connect that map files from the cache;\n"
 "                       none: nowhere (default: below /run/pagefs, or the user's\n"
 "                       runtime directory)\n"
+"  --track-stores=HOW   how the first stores of programs to a page are noticed:\n"
+"                         auto   by scanning, where kernel and file allow it\n"
+"                                (default)\n"
+"                         fault  each by a fault\n"
 "  -f, --foreground     do not detach; messages go to stderr\n"
 "  --log-level=LEVEL    error, warn, info (default) or debug\n"
 "  -o OPTION[,...]      mount options: memory=, cache=, log_level=, latency=,\n"
-"                       socket=, allow_other, and those of FUSE (ro, noatime, dev, suid, fsname=, ...)\n"
+"                       socket=, track_stores=, allow_other, and those of FUSE (ro, noatime, dev, suid, fsname=, ...)\n"
 "  --fake-nodes=N       for tests: split the memory into N NUMA nodes\n"
 "  -h, --help           this text\n"
 "  -V, --version        the version\n"
@@ -170,6 +176,16 @@ static int set_log_level(struct config *config, const char *text)
 		return level;
 	}
 	config->log_level = level;
+	return 0;
+}
+
+static int set_track_stores(struct config *config, const char *text)
+{
+	if (strcmp(text, "auto") && strcmp(text, "fault")) {
+		log_msg(LOG_ERR, "track-stores=%s: must be auto or fault", text);
+		return -EINVAL;
+	}
+	config->scan_stores = !strcmp(text, "auto");
 	return 0;
 }
 
@@ -279,6 +295,8 @@ static int set_mount_option(struct config *config, const char *opt)
 		return set_latency(config, opt + 8);
 	if (!strncmp(opt, "socket=", 7))
 		return set_socket(config, opt + 7);
+	if (!strncmp(opt, "track_stores=", 13))
+		return set_track_stores(config, opt + 13);
 	if (!strncmp(opt, "log_level=", 10))
 		return set_log_level(config, opt + 10);
 	if (!strncmp(opt, "fake_nodes=", 11))
@@ -326,6 +344,8 @@ static int set_option(struct config *config, int opt, char *arg)
 		return set_cache(config, arg);
 	case OPT_LOG_LEVEL:
 		return set_log_level(config, arg);
+	case OPT_TRACK_STORES:
+		return set_track_stores(config, arg);
 	case OPT_LATENCY:
 		return set_latency(config, arg);
 	case OPT_SOCKET:
@@ -412,6 +432,7 @@ enum config_verdict config_parse(int argc, char **argv, struct config *config)
 		.log_level = LOG_INFO,
 		.fake_nodes = 1,
 		.low_latency = true,
+		.scan_stores = true,
 		.socket = strdup(""),
 	};
 	enum config_verdict verdict;

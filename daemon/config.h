@@ -17,6 +17,7 @@ struct config {
 	int log_level;		/* as in syslog(3) */
 	int fake_nodes;		/* 1: none */
 	bool allow_other;
+	bool scan_stores;	/* where it can be */
 	bool low_latency;	/* as fs_mount_options.low_latency */
 	bool foreground;
 	bool dry_run;		/* mount(8)'s -f: all but the mounting */

@@ -17,7 +17,7 @@
  *     more, so that one that syncs or populates does not keep others waiting.
  *     Its other connections' requests wait in client->waiting.
  * C5. A descriptor that comes along gets a number here only where one is
- *     expected: the client's userfaultfd, once. Else the kernel drops it, and
+ *     expected: the client's userfaultfds, once each. Else the kernel drops it, and
  *     flushes nothing: to close a file of our own mount asks our FUSE workers
  *     to flush it, and if we have been killed nobody answers. (So who sends one
  *     as his userfaultfd may have us hang if we are killed that moment.)
@@ -260,8 +260,10 @@ static struct client *known_client(struct conn *conn)
 
 static void fill_welcome(const struct client *client, struct request *rq)
 {
-	if (atomic_load(&client->uffd) >= 0)
+	if (atomic_load(&client->uffd[UFFD_SYNC]) >= 0)
 		rq->out.args[0] |= PAGEFS_HAVE_UFFD;
+	if (uffd_features.has_async)
+		rq->out.args[0] |= PAGEFS_WANT_ASYNC;
 	if (server.dev_fd >= 0) {
 		rq->out.args[0] |= PAGEFS_USE_DEV;
 		rq->out_fd = server.dev_fd;
@@ -429,10 +431,13 @@ static int take_fd(struct msghdr *msg)
 	return fd;
 }
 
-/* C5: is the client's userfaultfd still to come? */
+/* C5: is a userfaultfd of the client's still to come? */
 static bool expects_fd(const struct conn *conn)
 {
-	return conn->client && atomic_load(&conn->client->uffd) < 0;
+	struct client *client = conn->client;
+
+	return client && (atomic_load(&client->uffd[UFFD_SYNC]) < 0 ||
+			  (uffd_features.has_async && !client_has_async(client)));
 }
 
 /* C2. Return: NULL, or what is wrong with it. */

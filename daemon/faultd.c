@@ -60,11 +60,14 @@ static struct {
 
 /* ---- T2: who is at work for whom ---- */
 
+/* One that is not there, or not yet added, is refused: nothing is lost. */
 static void listen_to(struct client *client, uint32_t events)
 {
 	struct epoll_event ev = { .events = events, .data.u64 = client->id };
 
-	epoll_ctl(faultd.epfd, EPOLL_CTL_MOD, atomic_load(&client->uffd), &ev);
+	for (unsigned int kind = 0; kind < NR_UFFD_KINDS; kind++)
+		epoll_ctl(faultd.epfd, EPOLL_CTL_MOD,
+			  atomic_load(&client->uffd[kind]), &ev);
 }
 
 /* T2. Whoever makes it too many sees to it when he is done, at the latest. */
@@ -142,10 +145,13 @@ static void serve_client(struct client *client)
 /* Somebody has cleared O_NONBLOCK: epoll says so again and again. */
 static void mend_flags(struct client *client)
 {
-	int fd = atomic_load(&client->uffd), flags = fcntl(fd, F_GETFL);
+	for (unsigned int kind = 0; kind < NR_UFFD_KINDS; kind++) {
+		int fd = atomic_load(&client->uffd[kind]);
+		int flags = fcntl(fd, F_GETFL);
 
-	if (flags >= 0)
-		fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+		if (flags >= 0)
+			fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+	}
 }
 
 static void serve_backlog(struct client *client)
@@ -342,21 +348,24 @@ static void *manager_thread(void *arg)
 
 /* ---- begin and end ---- */
 
-int faultd_add(struct client *client)
+int faultd_add(struct client *client, enum uffd_kind kind)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = client->id };
 
-	if (epoll_ctl(faultd.epfd, EPOLL_CTL_ADD, atomic_load(&client->uffd), &ev))
+	if (epoll_ctl(faultd.epfd, EPOLL_CTL_ADD,
+		      atomic_load(&client->uffd[kind]), &ev))
 		return -errno;
 	return 0;
 }
 
 void faultd_del(struct client *client)
 {
-	int fd = atomic_load(&client->uffd);
+	for (unsigned int kind = 0; kind < NR_UFFD_KINDS; kind++) {
+		int fd = atomic_load(&client->uffd[kind]);
 
-	if (fd >= 0)
-		epoll_ctl(faultd.epfd, EPOLL_CTL_DEL, fd, NULL);
+		if (fd >= 0)
+			epoll_ctl(faultd.epfd, EPOLL_CTL_DEL, fd, NULL);
+	}
 }
 
 static int init_descriptors(void)

@@ -42,6 +42,13 @@ struct uffd_msg;
 
 #define MAX_CLIENTS	1024u	/* table slots; arbitrary */
 
+/* A client has one for each way to learn of its stores. */
+enum uffd_kind {
+	UFFD_SYNC,		/* the first to a page is a message */
+	UFFD_ASYNC,		/* they are scanned for: VM_UFFD_ASYNC */
+	NR_UFFD_KINDS,
+};
+
 /*
  * Fields: (A) atomic; (C) constant; (D) session.c's dead.lock; (L) the loop
  *         thread's; (M) msg_lock; (O) offer_lock.
@@ -54,7 +61,9 @@ struct client {
 	uid_t uid;		/* (C) of who connected */
 	gid_t gid;		/* (C) */
 	int pidfd;		/* (C) */
-	atomic_int uffd;	/* (A) -1 until there is one; then constant */
+	atomic_int uffd[NR_UFFD_KINDS];	/* (A) -1 until there is one; then constant.
+					 * No ASYNC without a SYNC */
+	int pagemap;		/* (C) once there is an ASYNC */
 	struct mm_struct *mm;	/* (C) a user, and mmgrab() */
 
 	struct mutex lock;	/* LOCK_CLIENT: its mappings are being changed:
@@ -63,6 +72,7 @@ struct client {
 	struct list_head events;	/* (M) read, not yet acted upon */
 	struct list_head faults;	/* (M) the same; read by uffd_again() */
 	unsigned int nr_backlog;	/* (M) on both */
+	unsigned int nr_unacted;	/* (M) events read whose act has not ended */
 
 	struct mutex offer_lock;	/* LOCK_LEAF */
 	struct list_head offers;	/* (O) oldest first */
@@ -125,6 +135,11 @@ void client_kill(struct client *client, const char *why);
 unsigned int nr_clients(void);
 /* mmap_arm(), tried for a second. Context: client_lock(). */
 int client_arm(struct client *client, unsigned long addr, size_t len);
+/* Has it given us one that is scanned? */
+static inline bool client_has_async(struct client *client)
+{
+	return atomic_load(&client->uffd[UFFD_ASYNC]) >= 0;
+}
 
 /* Changes of the client's mappings. Events that have been read come first. */
 void client_lock(struct client *client);
@@ -188,23 +203,27 @@ extern struct uffd_features {
 	uint64_t api;		/* what is asked of UFFDIO_API */
 	bool has_continue;	/* UFFDIO_CONTINUE without MINOR, and with WP */
 	bool has_poison;
+	bool has_async;		/* WP_ASYNC and PAGEMAP_SCAN */
 	bool has_nowait;	/* preadv2(RWF_NOWAIT) */
 } uffd_features;
 
-/* What this kernel can do. Return: 0, or -errno: it cannot serve us. */
-int uffd_probe(void);
+/* What this kernel can do. @scan_stores: is UFFD_ASYNC wanted? Return: 0, or
+ * -errno: it cannot serve us. */
+int uffd_probe(bool scan_stores);
 /* Is @fd a userfaultfd that nobody uses yet? Makes it ours. 0 or -errno. */
-int uffd_adopt(int fd);
+int uffd_adopt(int fd, enum uffd_kind kind);
 
 /* ---- uffd.c ---- */
 
 extern const struct mmu_ops uffd_mmu_ops;
 
 bool uffd_mm_is_gone(struct client *client);
-/* @wp: stores are noticed, too. May be added to what is registered. */
+/* As @vm_flags say: VM_UFFD_WP, which may be added to what is registered, and
+ * VM_UFFD_ASYNC. */
 int uffd_register(struct client *client, unsigned long addr, size_t len,
-		  bool wp);
-void uffd_unregister(struct client *client, unsigned long addr, size_t len);
+		  unsigned long vm_flags);
+void uffd_unregister(struct client *client, unsigned long addr, size_t len,
+		     unsigned long vm_flags);
 void uffd_wake(struct client *client, unsigned long addr, size_t len);
 /*
  * One page: accesses raise SIGBUS; its first write is noticed; is no longer
@@ -229,6 +248,8 @@ int uffd_read(struct client *client, struct uffd_msg *msg);
 bool uffd_next_event(struct client *client, struct uffd_msg *msg);
 bool uffd_next_fault(struct client *client, struct uffd_msg *msg);
 bool uffd_has_events(struct client *client);
+/* One taken has been acted upon. */
+void uffd_event_done(struct client *client);
 void uffd_drop_backlog(struct client *client);
 
 /* ---- faultd.c ---- */
@@ -236,7 +257,7 @@ void uffd_drop_backlog(struct client *client);
 int faultd_start(bool low_latency);
 void faultd_stop(void);
 /* Listen to @client from now on; no longer. */
-int faultd_add(struct client *client);
+int faultd_add(struct client *client, enum uffd_kind kind);
 void faultd_del(struct client *client);
 /* Some client has a backlog. Under any lock. */
 void faultd_kick(void);

@@ -202,7 +202,7 @@ static int start_listening(const struct config *config, struct server *server)
 
 static int start_serving(const struct config *config, struct server *server)
 {
-	int err = uffd_probe();
+	int err = uffd_probe(config->scan_stores);
 
 	if (err) {
 		log_msg(LOG_WARNING, "no userfaultfd (%s): programs cannot map files by themselves",

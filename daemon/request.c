@@ -17,6 +17,8 @@
  * Each handler runs in a worker, and for one connection one at a time.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,19 +30,62 @@
 
 /* ---- HELLO is conn.c's; UFFD ---- */
 
+/*
+ * Where the client's kernel tells what was stored to. A number that is another
+ * process's by now is none whose end we would not have seen.
+ */
+static int open_pagemap(struct client *client)
+{
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", client->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (!client_is_gone(client))
+		return fd;
+	close(fd);
+	return -ESRCH;
+}
+
+static int adopt_async(struct client *client, int uffd)
+{
+	int pagemap, err;
+
+	if (!uffd_features.has_async)
+		return -EOPNOTSUPP;
+	pagemap = open_pagemap(client);
+	if (pagemap < 0)
+		return pagemap;
+	err = uffd_adopt(uffd, UFFD_ASYNC);
+	if (err)
+		close(pagemap);
+	else
+		client->pagemap = pagemap;
+	return err;
+}
+
+/* The second kind comes after the first. */
 static int do_uffd(struct client *client, struct request *rq)
 {
+	const uint64_t kind = rq->in.args[0];
 	int err;
 
-	if (atomic_load(&client->uffd) >= 0)
+	if (kind >= NR_UFFD_KINDS)
+		return -EINVAL;
+	if (kind == UFFD_ASYNC && atomic_load(&client->uffd[UFFD_SYNC]) < 0)
+		return -EPROTO;
+	if (atomic_load(&client->uffd[kind]) >= 0)
 		return -EEXIST;
-	err = uffd_adopt(rq->in_fd);
+	err = kind == UFFD_ASYNC ? adopt_async(client, rq->in_fd) :
+				   uffd_adopt(rq->in_fd, UFFD_SYNC);
 	if (err)
 		return err;
-	atomic_store(&client->uffd, rq->in_fd);
+	atomic_store(&client->uffd[kind], rq->in_fd);
 	rq->in_fd = -1;
 	/* On failure it stays, unheard: closing it is for the client's end. */
-	return faultd_add(client);
+	return faultd_add(client, kind);
 }
 
 static int request_uffd(struct client *client, struct request *rq)
@@ -188,7 +233,8 @@ void request_run(struct client *client, struct request *rq)
 	client_lock(client);
 	client_unlock(client);
 	/* Without a userfaultfd nothing it maps could be served. */
-	if (rq->in.type != PAGEFS_UFFD && atomic_load(&client->uffd) < 0)
+	if (rq->in.type != PAGEFS_UFFD && 
+	    atomic_load(&client->uffd[UFFD_SYNC]) < 0)
 		rq->out.err = -EPROTO;
 	else
 		rq->out.err = requests[rq->in.type].run(client, rq);

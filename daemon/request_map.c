@@ -34,12 +34,13 @@
 struct pieces {
 	struct piece {
 		unsigned long start, end;
+		unsigned long flags;	/* of its VMA */
 	} *piece;
 	size_t nr, room;
 };
 
 static int add_piece(struct pieces *pieces, unsigned long start,
-		     unsigned long end)
+		     unsigned long end, unsigned long vm_flags)
 {
 	size_t room = pieces->room ? 2 * pieces->room : 8;
 	struct piece *more;
@@ -51,7 +52,8 @@ static int add_piece(struct pieces *pieces, unsigned long start,
 		pieces->piece = more;
 		pieces->room = room;
 	}
-	pieces->piece[pieces->nr++] = (struct piece){ start, end };
+	pieces->piece[pieces->nr++] = (struct piece){ start, end,
+							vm_flags };
 	return 0;
 }
 
@@ -71,7 +73,8 @@ static int find_pieces(struct client *client, unsigned long addr, size_t len,
 			break;
 		if (!(vma->vm_flags & vm_flags))
 			err = add_piece(pieces, max(addr, vma->vm_start),
-					min(end, vma->vm_end));
+					min(end, vma->vm_end),
+					vma->vm_flags);
 		addr = vma->vm_end;
 	}
 	up_read(&mm->mmap_lock);
@@ -82,7 +85,8 @@ static void unregister_pieces(struct client *client, struct pieces *pieces)
 {
 	for (size_t i = 0; i < pieces->nr; i++)
 		uffd_unregister(client, pieces->piece[i].start,
-				pieces->piece[i].end - pieces->piece[i].start);
+				pieces->piece[i].end - pieces->piece[i].start,
+				pieces->piece[i].flags);
 	free(pieces->piece);
 }
 
@@ -163,6 +167,9 @@ static int map_file(struct client *client, struct request *rq, size_t len,
 	err = send_window(rq, shared);
 	if (err)
 		return err;
+	if (shared && client_has_async(client) &&
+	    fs_may_scan(rq->file, (loff_t)len))
+		vm_flags |= VM_UFFD_ASYNC;
 	client_lock(client);
 	err = map_range(client, rq, len, vm_flags);
 	client_unlock(client);
@@ -241,9 +248,9 @@ static struct vm_file *mapping_at(struct client *client, unsigned long addr,
 }
 
 static int register_range(struct client *client, unsigned long addr, size_t len,
-			  bool wp)
+			  unsigned long vm_flags)
 {
-	return uffd_register(client, addr, len, wp) ?:
+	return uffd_register(client, addr, len, vm_flags) ?:
 		client_arm(client, addr, len);
 }
 
@@ -258,9 +265,9 @@ static int commit_range(struct client *client, unsigned long addr, size_t len)
 	if (!file)
 		return -EINVAL;
 	put_vm_file(file);	/* its VMA cannot go: client->lock */
-	err = register_range(client, addr, len, vm_flags & VM_UFFD_WP);
+	err = register_range(client, addr, len, vm_flags);
 	if (err) {
-		uffd_unregister(client, addr, len);
+		uffd_unregister(client, addr, len, vm_flags);
 		do_munmap(client->mm, addr, len);
 	}
 	return err;
@@ -324,7 +331,8 @@ static int register_pieces(struct client *client, const struct pieces *pieces)
 	for (size_t i = 0; !err && i < pieces->nr; i++)
 		err = uffd_register(client, pieces->piece[i].start,
 				    pieces->piece[i].end -
-				    pieces->piece[i].start, true);
+				    pieces->piece[i].start,
+				    pieces->piece[i].flags | VM_UFFD_WP);
 	return err;
 }
 
@@ -410,13 +418,15 @@ static int check_remap(const uint64_t *in, struct remap *rm)
  * still in place, and what is new and for the client to map?
  */
 static void tell_remapped(struct client *client, struct request *rq,
-			  const struct remap *rm, unsigned long addr)
+			  const struct remap *rm, unsigned long addr,
+			  unsigned long vm_flags)
 {
 	uint64_t *out = rq->out.args;
 	size_t kept = addr == rm->addr ? min(rm->old_len, rm->new_len) : 0;
 
 	if (kept < rm->old_len)		/* R2 */
-		uffd_unregister(client, rm->addr + kept, rm->old_len - kept);
+		uffd_unregister(client, rm->addr + kept, rm->old_len - kept,
+				vm_flags);
 	out[0] = addr;
 	out[2] += kept >> PAGE_SHIFT;
 	out[3] = addr + kept;
@@ -446,7 +456,7 @@ static int remap_range(struct client *client, struct request *rq,
 			       rm->fixed ? MAP_HERE : 0, rm->may_move,
 			       rm->new_addr, &addr);
 	if (!err)
-		tell_remapped(client, rq, rm, addr);
+		tell_remapped(client, rq, rm, addr, vm_flags);
 	return err;
 }
 

@@ -126,13 +126,19 @@ unsigned int nr_clients(void)
 /* Attempts to arm, each of which has tried for 0.1 s. Arbitrary. */
 #define ARM_TRIES	10
 
-int client_arm(struct client *client, unsigned long addr, size_t len)
+static int arm(struct client *client, unsigned long addr, size_t len,
+	       int (*fn)(struct mm_struct *mm, unsigned long addr, size_t len))
 {
 	int err = -EAGAIN;
 
 	for (int i = 0; i < ARM_TRIES && err == -EAGAIN; i++)
-		err = mmap_arm(client->mm, addr, len);
+		err = fn(client->mm, addr, len);
 	return err;
+}
+
+int client_arm(struct client *client, unsigned long addr, size_t len)
+{
+	return arm(client, addr, len, mmap_arm);
 }
 
 /*
@@ -145,7 +151,7 @@ static void run_remap(struct client *client, unsigned long from,
 	int err = mremap_event(client->mm, from, to, len);
 
 	if (!err)
-		err = client_arm(client, to, len);
+		err = arm(client, to, len, mmap_arm_moved);
 	if (err == -EINVAL)
 		return;			/* unmapped, or moved on, since */
 	if (err)
@@ -180,8 +186,10 @@ static void __client_run_events(struct client *client)
 	struct uffd_msg msg;
 
 	lockdep_assert_held(&client->lock);
-	while (uffd_next_event(client, &msg))
+	while (uffd_next_event(client, &msg)) {
 		run_event(client, &msg);
+		uffd_event_done(client);
+	}
 }
 
 /* S3: looks again after unlocking, for who came while it was locked. */
@@ -214,7 +222,7 @@ bool client_is_gone(struct client *client)
 {
 	struct pollfd pfd = { .fd = client->pidfd, .events = POLLIN };
 
-	if (atomic_load(&client->uffd) >= 0)
+	if (atomic_load(&client->uffd[UFFD_SYNC]) >= 0)
 		return uffd_mm_is_gone(client);
 	return poll(&pfd, 1, 0) == 1;
 }
@@ -249,11 +257,12 @@ static void free_client_rcu(struct rcu_head *head)
 /* Whoever is still in a mmu_op uses the mm: S2. */
 static void client_free(struct client *client)
 {
-	int uffd = atomic_load(&client->uffd);
-
 	mmdrop(client->mm);
-	if (uffd >= 0 && !table.exiting)
-		close(uffd);
+	for (unsigned int kind = 0; kind < NR_UFFD_KINDS; kind++)
+		if (atomic_load(&client->uffd[kind]) >= 0 && !table.exiting)
+			close(atomic_load(&client->uffd[kind]));
+	if (client_has_async(client))
+		close(client->pagemap);
 	close(client->pidfd);
 	mutex_destroy(&client->lock);
 	mutex_destroy(&client->msg_lock);
@@ -401,7 +410,8 @@ struct client *client_alloc(const struct ucred *who, int pidfd,
 	client->uid = who->uid;
 	client->gid = who->gid;
 	client->pidfd = pidfd;
-	atomic_store(&client->uffd, -1);
+	for (unsigned int kind = 0; kind < NR_UFFD_KINDS; kind++)
+		atomic_store(&client->uffd[kind], -1);
 	mutex_init(&client->lock, LOCK_CLIENT);
 	mutex_init(&client->msg_lock, LOCK_LEAF);
 	mutex_init(&client->offer_lock, LOCK_LEAF);

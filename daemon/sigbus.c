@@ -210,6 +210,20 @@ void sigbus_retry(void)
 	}
 }
 
+/* Are stores there scanned for? Then arming would hide them. */
+static bool is_async(struct client *client, unsigned long addr)
+{
+	struct mm_struct *mm = client->mm;
+	struct vm_area_struct *vma;
+	bool async;
+
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	async = vma && vma->vm_start <= addr && (vma->vm_flags & VM_UFFD_ASYNC);
+	up_read(&mm->mmap_lock);
+	return async;
+}
+
 /* ---- failing ---- */
 
 /* B1. Return: 0, or what the kernel said. */
@@ -224,7 +238,9 @@ static int poison_absent(struct client *client, unsigned long addr)
 		err = uffd_poison(client, addr);
 	if (!err)
 		return 0;
-	uffd_arm(client, addr);
+	/* Where stores are scanned for it now looks stored to: no harm. */
+	if (!is_async(client, addr))
+		uffd_arm(client, addr);
 	if (err == -EEXIST &&
 	    !(handle_mm_fault(client->mm, addr, FAULT_FLAG_WRITE |
 			      FAULT_FLAG_WP) & VM_FAULT_ERROR))
@@ -307,7 +323,8 @@ void fault_failed(struct client *client, const struct uffd_msg *msg,
 	if (wp && again && poison_present(client, addr))
 		return;
 	/* Unmapped while the message was under way: it will see for itself. */
-	if ((ret & VM_FAULT_SIGSEGV) && uffd_arm(client, addr) == -ENOENT) {
+	if ((ret & VM_FAULT_SIGSEGV) && !is_async(client, addr) &&
+	    uffd_arm(client, addr) == -ENOENT) {
 		uffd_wake(client, addr, PAGE_SIZE);
 		return;
 	}

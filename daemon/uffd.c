@@ -25,6 +25,11 @@
  *     errors. But ENOENT of a long range may come from one page of it, so the
  *     range is then tried in halves.
  *
+ * I4. What a scan says holds if the client's mappings were, while it was made,
+ *     those we know. So afterwards: it is alive, its kernel is not changing
+ *     them (else EAGAIN), and no event is read and not acted upon. In this
+ *     order: between the last two a message may be read, but not unnoticed.
+ *
  * Write-protecting an absent page leaves a marker, so that the page comes up
  * write-protected whoever maps it. CONTINUE over a marker maps the page with
  * the rights it is told.
@@ -129,6 +134,18 @@ static void keep_message(struct client *client, struct list_head *list,
 	entry->msg = *msg;
 	list_add_tail(&entry->list, list);
 	client->nr_backlog++;
+	client->nr_unacted += list == &client->events;
+}
+
+/* From either, the one that most have first. Context: msg_lock. As
+ * read_message(). */
+static int read_any(struct client *client, struct uffd_msg *msg)
+{
+	int ret = read_message(atomic_load(&client->uffd[UFFD_SYNC]), msg);
+
+	if (!ret && client_has_async(client))
+		ret = read_message(atomic_load(&client->uffd[UFFD_ASYNC]), msg);
+	return ret;
 }
 
 int uffd_read(struct client *client, struct uffd_msg *msg)
@@ -141,7 +158,7 @@ int uffd_read(struct client *client, struct uffd_msg *msg)
 		mutex_unlock(&client->msg_lock);
 		return UFFD_FULL;
 	}
-	ret = read_message(atomic_load(&client->uffd), msg);
+	ret = read_any(client, msg);
 	if (ret == 1 && msg->event != UFFD_EVENT_PAGEFAULT)
 		keep_message(client, &client->events, msg);	/* I1 */
 	mutex_unlock(&client->msg_lock);
@@ -159,7 +176,7 @@ static void read_backlog(struct client *client)
 	if (!lock_messages(client))
 		return;
 	while (nr < READ_BATCH && client->nr_backlog < MAX_BACKLOG &&
-	       read_message(atomic_load(&client->uffd), &msg) == 1) {
+	       read_any(client, &msg) == 1) {
 		keep_message(client, msg.event == UFFD_EVENT_PAGEFAULT ?
 			     &client->faults : &client->events, &msg);
 		nr++;
@@ -196,6 +213,13 @@ bool uffd_next_event(struct client *client, struct uffd_msg *msg)
 bool uffd_next_fault(struct client *client, struct uffd_msg *msg)
 {
 	return next_of(client, &client->faults, msg);
+}
+
+void uffd_event_done(struct client *client)
+{
+	mutex_lock(&client->msg_lock);
+	client->nr_unacted--;
+	mutex_unlock(&client->msg_lock);
 }
 
 bool uffd_has_events(struct client *client)
@@ -242,14 +266,20 @@ static bool uffd_again(struct client *client, unsigned int *tries)
 	return false;
 }
 
+static int uffd_of(struct client *client, enum uffd_kind kind)
+{
+	return atomic_load(&client->uffd[kind]);
+}
+
 /* Return: 0 or -errno; -EAGAIN when that has not ended. */
-static int uffd_call(struct client *client, unsigned long cmd, void *arg)
+static int uffd_call(struct client *client, enum uffd_kind kind,
+		     unsigned long cmd, void *arg)
 {
 	unsigned int tries = 0;
 	int err;
 
 	do {
-		if (!ioctl(atomic_load(&client->uffd), cmd, arg)) {
+		if (!ioctl(uffd_of(client, kind), cmd, arg)) {
 			err = 0;
 			break;
 		}
@@ -260,30 +290,38 @@ static int uffd_call(struct client *client, unsigned long cmd, void *arg)
 	return err;
 }
 
-void uffd_wake(struct client *client, unsigned long addr, size_t len)
+static void wake(struct client *client, enum uffd_kind kind, unsigned long addr,
+		 size_t len)
 {
 	struct uffdio_range range = { .start = addr, .len = len };
 
 	/* Never EAGAIN; fails for what is no range at all. */
-	ioctl(atomic_load(&client->uffd), UFFDIO_WAKE, &range);
+	ioctl(uffd_of(client, kind), UFFDIO_WAKE, &range);
 }
 
-static int write_protect(struct client *client, unsigned long addr, size_t len,
-			 uint64_t mode)
+void uffd_wake(struct client *client, unsigned long addr, size_t len)
+{
+	wake(client, UFFD_SYNC, addr, len);
+	if (client_has_async(client))
+		wake(client, UFFD_ASYNC, addr, len);
+}
+
+static int write_protect(struct client *client, enum uffd_kind kind,
+			 unsigned long addr, size_t len, uint64_t mode)
 {
 	struct uffdio_writeprotect wp = {
 		.range = { .start = addr, .len = len },
 		.mode = mode,
 	};
 
-	return uffd_call(client, UFFDIO_WRITEPROTECT, &wp);
+	return uffd_call(client, kind, UFFDIO_WRITEPROTECT, &wp);
 }
 
 /* The same for all of the range that is ours: I3. Return: 0 or -errno. */
-static int write_protect_range(struct client *client, unsigned long addr,
-			       size_t len, uint64_t mode)
+static int write_protect_range(struct client *client, enum uffd_kind kind,
+			       unsigned long addr, size_t len, uint64_t mode)
 {
-	int err = write_protect(client, addr, len, mode), err2;
+	int err = write_protect(client, kind, addr, len, mode), err2;
 	size_t half = ALIGN_DOWN(len / 2, PAGE_SIZE);
 
 	if (err == -ESRCH)
@@ -292,8 +330,8 @@ static int write_protect_range(struct client *client, unsigned long addr,
 		return err;
 	if (!half)
 		return 0;
-	err = write_protect_range(client, addr, half, mode);
-	err2 = write_protect_range(client, addr + half, len - half, mode);
+	err = write_protect_range(client, kind, addr, half, mode);
+	err2 = write_protect_range(client, kind, addr + half, len - half, mode);
 	return err ?: err2;
 }
 
@@ -301,8 +339,8 @@ static int write_protect_range(struct client *client, unsigned long addr,
  * Return: bytes mapped, from @addr on, their waiters woken; or what the first
  * page met.
  */
-static long continue_range(struct client *client, unsigned long addr,
-			   size_t len, bool write)
+static long continue_range(struct client *client, enum uffd_kind kind,
+			   unsigned long addr, size_t len, bool write)
 {
 	struct uffdio_continue cont = {
 		.range = { .start = addr, .len = len },
@@ -313,7 +351,7 @@ static long continue_range(struct client *client, unsigned long addr,
 
 	for (;;) {
 		cont.mapped = 0;
-		if (!ioctl(atomic_load(&client->uffd), UFFDIO_CONTINUE, &cont))
+		if (!ioctl(uffd_of(client, kind), UFFDIO_CONTINUE, &cont))
 			return (long)len;
 		err = -errno;
 		/* A part says EAGAIN, too; what stopped it comes next time. */
@@ -324,6 +362,11 @@ static long continue_range(struct client *client, unsigned long addr,
 	}
 }
 
+/*
+ * By address alone. The kernel lets any userfaultfd of a process do these to
+ * what another one has registered; but it wakes its own waiters only.
+ */
+
 /* A private mapping knows no markers, and its pages are never writable. */
 int uffd_continue(struct client *client, unsigned long addr)
 {
@@ -331,9 +374,11 @@ int uffd_continue(struct client *client, unsigned long addr)
 
 	if (!uffd_features.has_continue)
 		return -EOPNOTSUPP;
-	ret = continue_range(client, addr, PAGE_SIZE, false);
+	ret = continue_range(client, UFFD_SYNC, addr, PAGE_SIZE, false);
 	if (ret == -EINVAL)
-		ret = continue_range(client, addr, PAGE_SIZE, true);
+		ret = continue_range(client, UFFD_SYNC, addr, PAGE_SIZE, true);
+	if (client_has_async(client))
+		wake(client, UFFD_ASYNC, addr, PAGE_SIZE);
 	return ret > 0 ? 0 : (int)ret;
 }
 
@@ -342,21 +387,25 @@ int uffd_poison(struct client *client, unsigned long addr)
 	struct uffdio_poison poison = {
 		.range = { .start = addr, .len = PAGE_SIZE },
 	};
+	int err;
 
 	if (!uffd_features.has_poison)
 		return -EOPNOTSUPP;
-	return uffd_call(client, UFFDIO_POISON, &poison);
+	err = uffd_call(client, UFFD_SYNC, UFFDIO_POISON, &poison);
+	if (!err && client_has_async(client))
+		wake(client, UFFD_ASYNC, addr, PAGE_SIZE);
+	return err;
 }
 
 int uffd_arm(struct client *client, unsigned long addr)
 {
-	return write_protect(client, addr, PAGE_SIZE,
+	return write_protect(client, UFFD_SYNC, addr, PAGE_SIZE,
 			     UFFDIO_WRITEPROTECT_MODE_WP);
 }
 
 int uffd_disarm(struct client *client, unsigned long addr)
 {
-	return write_protect(client, addr, PAGE_SIZE,
+	return write_protect(client, UFFD_SYNC, addr, PAGE_SIZE,
 			     UFFDIO_WRITEPROTECT_MODE_DONTWAKE);
 }
 
@@ -367,12 +416,22 @@ static struct client *client_of(struct vm_area_struct *vma)
 	return vma->vm_mm->mmu_private;
 }
 
-/* Readers who try again find the page by themselves, behind their marker. */
-static void map_by_waking(struct client *client, unsigned long addr, size_t len,
-			  bool write)
+static enum uffd_kind kind_of_flags(unsigned long vm_flags)
 {
-	if (!write || write_protect_range(client, addr, len, 0))
-		uffd_wake(client, addr, len);
+	return vm_flags & VM_UFFD_ASYNC ? UFFD_ASYNC : UFFD_SYNC;
+}
+
+static enum uffd_kind kind_of(const struct vm_area_struct *vma)
+{
+	return kind_of_flags(vma->vm_flags);
+}
+
+/* Readers who try again find the page by themselves, behind their marker. */
+static void map_by_waking(struct client *client, enum uffd_kind kind,
+			  unsigned long addr, size_t len, bool write)
+{
+	if (!write || write_protect_range(client, kind, addr, len, 0))
+		wake(client, kind, addr, len);
 }
 
 /*
@@ -380,8 +439,8 @@ static void map_by_waking(struct client *client, unsigned long addr, size_t len,
  * does the end of a VMA of the client's kernel, which may have more of them
  * than we (mprotect): then one page at a time.
  */
-static int map_by_continuing(struct client *client, unsigned long addr,
-			     size_t len, bool write)
+static int map_by_continuing(struct client *client, enum uffd_kind kind,
+			     unsigned long addr, size_t len, bool write)
 {
 	const unsigned long end = addr + len;
 	unsigned long pos = addr;
@@ -389,7 +448,7 @@ static int map_by_continuing(struct client *client, unsigned long addr,
 	long done;
 
 	while (pos < end) {
-		done = continue_range(client, pos,
+		done = continue_range(client, kind, pos,
 				      one_by_one ? PAGE_SIZE : end - pos, write);
 		if (done > 0) {
 			pos += (unsigned long)done;
@@ -407,7 +466,7 @@ static int map_by_continuing(struct client *client, unsigned long addr,
 		pos += PAGE_SIZE;
 	}
 	if (missed)
-		uffd_wake(client, addr, len);
+		wake(client, kind, addr, len);
 	return 0;
 }
 
@@ -415,15 +474,17 @@ static int uffd_map(struct vm_area_struct *vma, unsigned long addr,
 		    unsigned long nr, bool write)
 {
 	struct client *client = client_of(vma);
+	const enum uffd_kind kind = kind_of(vma);
+	const size_t len = nr << PAGE_SHIFT;
 
 	if (!(vma->vm_flags & VM_UFFD_WP)) {
 		/* its kernel maps it, and others around it */
-		uffd_wake(client, addr, nr << PAGE_SHIFT);
+		wake(client, kind, addr, len);
 		return 0;
 	}
 	if (uffd_features.has_continue)
-		return map_by_continuing(client, addr, nr << PAGE_SHIFT, write);
-	map_by_waking(client, addr, nr << PAGE_SHIFT, write);
+		return map_by_continuing(client, kind, addr, len, write);
+	map_by_waking(client, kind, addr, len, write);
 	return 0;
 }
 
@@ -433,7 +494,8 @@ static int uffd_protect(struct vm_area_struct *vma, unsigned long addr,
 	if (!(vma->vm_flags & VM_UFFD_WP))
 		return 0;	/* not writable */
 	/* ENOMEM, for one: it may still write, as with EAGAIN. */
-	return write_protect_range(client_of(vma), addr, nr << PAGE_SHIFT,
+	return write_protect_range(client_of(vma), kind_of(vma), addr,
+				   nr << PAGE_SHIFT,
 				   UFFDIO_WRITEPROTECT_MODE_WP) ? -EAGAIN : 0;
 }
 
@@ -441,44 +503,121 @@ static void uffd_unprotect(struct vm_area_struct *vma, unsigned long addr,
 			   unsigned long nr)
 {
 	struct client *client = client_of(vma);
+	const size_t len = nr << PAGE_SHIFT;
 
 	/* If it fails they come again. */
-	if (write_protect_range(client, addr, nr << PAGE_SHIFT, 0))
-		uffd_wake(client, addr, nr << PAGE_SHIFT);
+	if (write_protect_range(client, kind_of(vma), addr, len, 0))
+		wake(client, kind_of(vma), addr, len);
 }
 
 static void uffd_wake_vma(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long nr)
 {
-	uffd_wake(client_of(vma), addr, nr << PAGE_SHIFT);
+	wake(client_of(vma), kind_of(vma), addr, nr << PAGE_SHIFT);
+}
+
+/* ---- scanning ---- */
+
+#define SCAN_REGIONS	64u	/* pieces one call tells of; arbitrary */
+
+/* I4. Return: as mmu->scan. */
+static int check_scan(struct client *client)
+{
+	/* As in uffd_mm_is_gone(): most likely there is nothing. */
+	struct uffdio_writeprotect wp = {
+		.range = { .start = PAGE_SIZE, .len = PAGE_SIZE },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	unsigned int nr_unacted;
+
+	if (ioctl(uffd_of(client, UFFD_ASYNC), UFFDIO_WRITEPROTECT, &wp) &&
+	    errno != ENOENT)
+		return errno == ESRCH ? -ESRCH : -EAGAIN;
+	if (!lock_messages(client))
+		return -EAGAIN;
+	nr_unacted = client->nr_unacted;
+	mutex_unlock(&client->msg_lock);
+	return nr_unacted ? -EAGAIN : 0;
+}
+
+static void note_stored(const struct page_region *regions, long nr,
+			unsigned long base, unsigned long *stored)
+{
+	for (long r = 0; r < nr; r++) {
+		unsigned long i = (regions[r].start - base) >> PAGE_SHIFT;
+		unsigned long end = (regions[r].end - base) >> PAGE_SHIFT;
+
+		for (; i < end; i++)
+			stored[i / BITS_PER_LONG] |= 1UL << (i % BITS_PER_LONG);
+	}
+}
+
+/* Whatever went wrong: the caller takes it that all was stored to. */
+static int scan_failed(struct client *client)
+{
+	int err = check_scan(client);
+
+	return err ? err : -EAGAIN;
+}
+
+static int uffd_scan(struct vm_area_struct *vma, unsigned long addr,
+		     unsigned long nr, unsigned long *stored)
+{
+	struct client *client = client_of(vma);
+	struct page_region regions[SCAN_REGIONS];
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		.start = addr,
+		.end = addr + (nr << PAGE_SHIFT),
+		.vec = (uintptr_t)regions,
+		.vec_len = SCAN_REGIONS,
+		.category_anyof_mask = PAGE_IS_WRITTEN,
+		.return_mask = PAGE_IS_WRITTEN,
+	};
+	long n;
+
+	while (arg.start < arg.end) {
+		arg.walk_end = 0;
+		do
+			n = ioctl(client->pagemap, PAGEMAP_SCAN, &arg);
+		while (n < 0 && errno == EINTR);
+		if (n < 0 || arg.walk_end <= arg.start)
+			return scan_failed(client);
+		note_stored(regions, n, addr, stored);
+		arg.start = arg.walk_end;
+	}
+	return check_scan(client);
 }
 
 const struct mmu_ops uffd_mmu_ops = {
 	.map = uffd_map,
 	.protect = uffd_protect,
 	.unprotect = uffd_unprotect,
+	.scan = uffd_scan,
 	.wake = uffd_wake_vma,
 };
 
 /* ---- ranges ---- */
 
 int uffd_register(struct client *client, unsigned long addr, size_t len,
-		  bool wp)
+		  unsigned long vm_flags)
 {
 	struct uffdio_register reg = {
 		.range = { .start = addr, .len = len },
 		.mode = UFFDIO_REGISTER_MODE_MISSING |
-			(wp ? UFFDIO_REGISTER_MODE_WP : 0),
+			(vm_flags & VM_UFFD_WP ? UFFDIO_REGISTER_MODE_WP : 0),
 	};
 
-	return uffd_call(client, UFFDIO_REGISTER, &reg);
+	return uffd_call(client, kind_of_flags(vm_flags), UFFDIO_REGISTER, &reg);
 }
 
-void uffd_unregister(struct client *client, unsigned long addr, size_t len)
+void uffd_unregister(struct client *client, unsigned long addr, size_t len,
+		     unsigned long vm_flags)
 {
 	struct uffdio_range range = { .start = addr, .len = len };
 
-	uffd_call(client, UFFDIO_UNREGISTER, &range);
+	uffd_call(client, kind_of_flags(vm_flags), UFFDIO_UNREGISTER, &range);
 }
 
 /* Asked by way of a page that most likely is not there: ENOENT. If it is, one
@@ -490,6 +629,6 @@ bool uffd_mm_is_gone(struct client *client)
 		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
 	};
 
-	return ioctl(atomic_load(&client->uffd), UFFDIO_WRITEPROTECT, &wp) &&
+	return ioctl(uffd_of(client, UFFD_SYNC), UFFDIO_WRITEPROTECT, &wp) &&
 		errno == ESRCH;
 }

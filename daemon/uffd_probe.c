@@ -85,6 +85,69 @@ static bool try_continue(int fd, int memfd, void *mem)
 		!ioctl(fd, UFFDIO_CONTINUE, &cont);
 }
 
+/* How many stores to @mem, of a WP_ASYNC userfaultfd, a scan finds: 0, 1; < 0. */
+static long scan_once(int pagemap, void *mem)
+{
+	struct page_region region;
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.flags = PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC,
+		.start = (uintptr_t)mem,
+		.end = (uintptr_t)mem + PAGE_SIZE,
+		.vec = (uintptr_t)&region,
+		.vec_len = 1,
+		.category_anyof_mask = PAGE_IS_WRITTEN,
+		.return_mask = PAGE_IS_WRITTEN,
+	};
+
+	return ioctl(pagemap, PAGEMAP_SCAN, &arg);
+}
+
+/* A page of our own, present and protected: a store raises no fault, and is
+ * found once. */
+static bool try_async(int fd, int memfd, void *mem)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = uffd_features.api | UFFD_FEATURE_WP_ASYNC,
+	};
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	bool works;
+
+	works = pagemap >= 0 && !ioctl(fd, UFFDIO_API, &api) &&
+		try_continue(fd, memfd, mem) && !scan_once(pagemap, mem);
+	if (works) {
+		*(volatile char *)mem = 1;
+		works = scan_once(pagemap, mem) == 1 &&
+			!scan_once(pagemap, mem);
+	}
+	if (pagemap >= 0)
+		close(pagemap);
+	return works;
+}
+
+/* A mapping of its own, for a userfaultfd that is closed before it goes: munmap
+ * would wait for its event to be read. */
+static bool probe_async(void)
+{
+	int fd = uffd_open(), memfd = memfd_create("probe", MFD_CLOEXEC);
+	void *mem = MAP_FAILED;
+	bool works = false;
+
+	if (memfd >= 0 && !ftruncate(memfd, PAGE_SIZE))
+		mem = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			   memfd, 0);
+	if (fd >= 0 && mem != MAP_FAILED)
+		works = try_async(fd, memfd, mem);
+	if (fd >= 0)
+		close(fd);
+	if (mem != MAP_FAILED)
+		munmap(mem, PAGE_SIZE);
+	if (memfd >= 0)
+		close(memfd);
+	return works;
+}
+
 static bool probe_nowait(int fd)
 {
 	struct uffd_msg msg;
@@ -119,7 +182,7 @@ static int probe_calls(void)
 	return err;
 }
 
-int uffd_probe(void)
+int uffd_probe(bool scan_stores)
 {
 	uint64_t features = 0;
 	int err = kernel_features(&features);
@@ -130,7 +193,10 @@ int uffd_probe(void)
 		return -ENOSYS;
 	uffd_features.has_poison = features & UFFD_FEATURE_POISON;
 	uffd_features.api = WANTED | (features & UFFD_FEATURE_POISON);
-	return probe_calls();
+	err = probe_calls();
+	if (!err && uffd_features.has_continue && uffd_features.has_nowait)
+		uffd_features.has_async = scan_stores && probe_async();
+	return err;
 }
 
 /* Names what is behind a descriptor; a client sends any it likes. */
@@ -145,10 +211,13 @@ static bool is_userfaultfd(int fd)
 	return len == sizeof(name) - 1 && !memcmp(link, name, sizeof(name) - 1);
 }
 
-int uffd_adopt(int fd)
+int uffd_adopt(int fd, enum uffd_kind kind)
 {
 	struct uffdio_api api = { .api = UFFD_API, .features = uffd_features.api };
 	int flags;
+
+	if (kind == UFFD_ASYNC)
+		api.features |= UFFD_FEATURE_WP_ASYNC;
 
 	if (!is_userfaultfd(fd))
 		return -EINVAL;

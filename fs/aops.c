@@ -5,6 +5,7 @@
  *   mm/ --readpages, writepages--> here --backing_rw()--> backing.c
  *       --write_inode-----------> attr.c   times, after the data
  *       --grab, put-------------> inode.c  a reference while a flusher works
+ *       --stored----------------> mmap.c   clients' stores, found by scanning
  *
  * I1. What is written is cut at i_size, sampled here after the pages went
  *     under writeback. A truncate lowers i_size first and then waits for pages
@@ -125,6 +126,12 @@ static int pagefs_write_inode(struct address_space *mapping,
 	return inode_store_times(I(mapping));
 }
 
+static void pagefs_stored(struct address_space *mapping, pgoff_t index,
+			  unsigned long nr, bool kcached)
+{
+	inode_pages_stored(I(mapping), index, nr, kcached);
+}
+
 static bool pagefs_grab(struct address_space *mapping)
 {
 	return igrab(I(mapping));
@@ -139,6 +146,7 @@ const struct address_space_operations pagefs_aops = {
 	.readpages	= pagefs_readpages,
 	.writepages	= pagefs_writepages,
 	.write_inode	= pagefs_write_inode,
+	.stored		= pagefs_stored,
 	.grab		= pagefs_grab,
 	.put		= pagefs_put,
 };

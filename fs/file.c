@@ -52,7 +52,8 @@ unsigned int fs_ra_pages(void)
  * with clients' stores, at the price of an invalidation now and then; so while
  * clients may write, new handles are better without. With cache=writeback a
  * writer must be: the kernel would keep his bytes to itself. O_DIRECT asks for
- * the same, and makes a file mappable that is open for writing.
+ * the same, and makes a file mappable that is open for writing, and stores to
+ * it cheap (fs/mmap.c I5).
  * Context: i_lock.
  */
 static bool __open_direct(const struct inode *inode, int flags)
@@ -65,7 +66,11 @@ static bool __open_direct(const struct inode *inode, int flags)
 	    (flags & O_ACCMODE) != O_RDONLY &&
 	    (has_clients || ((flags & O_DIRECT) && sb.direct_mmap)))
 		return true;
-	return sb.direct_mmap && mapping_writably_mapped(&inode->i_data);
+	if (!sb.direct_mmap)
+		return false;
+	return mapping_writably_mapped(&inode->i_data) ||
+		inode_is_scanned(inode) ||
+		(sb.opts.cache == FS_CACHE_THROUGH && (flags & O_DIRECT));
 }
 
 /* Does the kernel gather, or pass on from copies of its own, what it writes? */
@@ -88,9 +93,10 @@ static struct open_file *alloc_open_file(struct inode *inode, int flags)
 	file_ra_state_init(&file->ra, fs_ra_pages());
 	mutex_lock(&inode->i_lock);
 	inode->i_opens++;
-	/* At once: fs/mmap.c looks at i_writers under the same lock. */
+	/* At once: fs/mmap.c looks at these under the same lock. */
 	file->direct = __open_direct(inode, flags);
 	inode->i_writers += is_cached_writer(file);
+	inode->i_cached += !file->direct;
 	mutex_unlock(&inode->i_lock);
 	return file;
 }
@@ -102,6 +108,7 @@ void fs_release(struct open_file *file)
 	mutex_lock(&inode->i_lock);
 	inode->i_opens--;
 	inode->i_writers -= is_cached_writer(file);
+	inode->i_cached -= !file->direct;
 	mutex_unlock(&inode->i_lock);
 	file_ra_state_destroy(&file->ra);
 	kfree(file);

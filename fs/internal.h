@@ -120,6 +120,7 @@ struct inode {
 	struct vm_file *i_vm_file[2];
 	uint32_t i_writers;		/* (L) of the opens for writing, those the
 					 * kernel caches for */
+	uint32_t i_cached;		/* (L) of all opens, the same */
 	/* (L) Changes of times by clients' stores: made, told to the kernel's
 	 * queue, told for sure. */
 	uint32_t i_news, i_news_sent, i_news_told;
@@ -575,6 +576,11 @@ int inode_get_vm_file(struct inode *inode, bool writable, struct vm_file **filep
  * are taken or given. Context: any; of a tracked inode.
  */
 void inode_note_copies(struct inode *inode, loff_t pos, size_t len);
+/* Clients have stored to pages, as address_space_operations.stored has it. */
+void inode_pages_stored(struct inode *inode, pgoff_t index, unsigned long nr,
+			bool kcached);
+/* May clients store to it without a fault (fs/mmap.c I5)? Context: i_lock. */
+bool inode_is_scanned(const struct inode *inode);
 /* May clients have it mapped, now? With i_rwsem held: false stays false. */
 bool inode_has_clients(struct inode *inode);
 /* The same of those who may write. An estimate. */

@@ -39,6 +39,12 @@
  *     has the kernel's page locked until it is answered, and so is waited for.
  * I4. cache=writeback: no client has a file while the kernel may gather writes
  *     to it. Opens and mappings are counted under the same i_lock.
+ * I5. Where stores raise no fault there is no moment to drop the kernel's copies.
+ *     So that is only for inodes none of whose opens the kernel caches for, with
+ *     copies dropped before; new opens are direct while it lasts. What remains
+ *     are the kernel's own mappings of such a file: they see stores when a scan
+ *     has found them (inode_pages_stored). And nothing reserves room: there has
+ *     to be enough for all of the mapping.
  *
  * Room in the store is made without i_rwsem, which is outside mmap_lock. What
  * that keeps out is harmless here: a hole punched meanwhile takes the page out
@@ -63,6 +69,8 @@ struct mapped_file {
 	struct vm_file vmf;
 	struct inode *inode;		/* (C) referenced */
 	atomic_uint wb_since;		/* (A) errseq sample, for msync */
+	bool scanned;			/* i_lock: I5 */
+	bool dropped;			/* i_lock: and there are no copies */
 };
 
 static struct mapped_file *M(const struct vm_file *file)
@@ -162,6 +170,20 @@ static vm_fault_t pagefs_page_mkwrite(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	inode_touch_mapped(inode);
 	return 0;
+}
+
+void inode_pages_stored(struct inode *inode, pgoff_t index, unsigned long nr,
+			bool kcached)
+{
+	const loff_t pos = (loff_t)index << PAGE_SHIFT;
+	const size_t len = nr << PAGE_SHIFT;
+
+	inode_touch_mapped(inode);
+	/* Too late to refuse the store; its writeback will say what is wrong. */
+	if (nr)
+		fs_reserve_space(inode, pos, len);
+	if (kcached)
+		notify_inval_inode(inode->i_nodeid, pos, (loff_t)len);
 }
 
 /* stat(2) shows, once munmap(2) has returned, when it was stored to. */
@@ -337,6 +359,63 @@ bool inode_has_clients(struct inode *inode)
 	has = inode->i_vm_file[false] || inode->i_vm_file[true];
 	mutex_unlock(&inode->i_lock);
 	return has;
+}
+
+/* ---- stores that raise no fault (I5) ---- */
+
+/* Beside what the mapping may need; arbitrary. */
+#define SCAN_ROOM	(64 * SZ_1M)
+
+bool inode_is_scanned(const struct inode *inode)
+{
+	struct vm_file *file = inode->i_vm_file[true];
+
+	return file && M(file)->scanned;
+}
+
+static bool has_room_for(loff_t len)
+{
+	struct statvfs st;
+
+	return !fs_statfs(&st) &&
+		st.f_bavail > ((uint64_t)len + SCAN_ROOM) / st.f_frsize;
+}
+
+/* Return: may it be, from now on? In *@drop: once there are no copies. */
+static bool begin_scanning(struct mapped_file *file, bool *drop)
+{
+	struct inode *inode = file->inode;
+	bool may;
+
+	mutex_lock(&inode->i_lock);
+	may = inode->i_vm_file[true] == &file->vmf &&
+		(file->scanned || !inode->i_cached);
+	file->scanned |= may;
+	*drop = may && !file->dropped;
+	mutex_unlock(&inode->i_lock);
+	return may;
+}
+
+static bool drop_all_copies(struct mapped_file *file)
+{
+	struct inode *inode = file->inode;
+	int err = notify_inval_inode_wait(inode->i_nodeid, 0, 0);
+
+	mutex_lock(&inode->i_lock);
+	file->dropped |= !err;
+	mutex_unlock(&inode->i_lock);
+	return !err;
+}
+
+bool fs_may_scan(struct vm_file *vmf, loff_t len)
+{
+	struct mapped_file *file = M(vmf);
+	bool drop;
+
+	if (!vmf->f_writable || sb.opts.cache != FS_CACHE_THROUGH ||
+	    !sb.direct_mmap || !has_room_for(len))
+		return false;
+	return begin_scanning(file, &drop) && (!drop || drop_all_copies(file));
 }
 
 /* ---- offers ---- */

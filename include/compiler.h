@@ -37,6 +37,7 @@
 #define ALIGN(x, a)	 (((x) + ((__typeof__(x))(a) - 1)) & ~((__typeof__(x))(a) - 1))
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
 #define IS_ALIGNED(x, a) (((x) & ((__typeof__(x))(a) - 1)) == 0)
+#define BITS_PER_LONG	64
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
 
 /*

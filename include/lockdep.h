@@ -25,7 +25,8 @@
  *   LOCK_ICACHE	fs: inode table and inode LRU
  *   LOCK_ALIAS		inode->i_lock: its names, attributes, flags
  *   LOCK_FDCACHE	fs: which inode has a descriptor open
- *   LOCK_WINDOW	window->lock: its size, which chunks are armed
+ *   LOCK_WINDOW_DEMOTE	window->demote_sem: pages on their way out (rwsem)
+ *   LOCK_WINDOW	window->lock: its size, which chunks are armed, scans
  *   LOCK_I_MMAP	window->i_mmap_lock: VMAs of a file	(rwsem)
  *   LOCK_MMLIST	which mms there are
  *   LOCK_PTL		mm->page_table_lock
@@ -71,6 +72,7 @@ enum lock_rank {
 	LOCK_ICACHE,
 	LOCK_ALIAS,
 	LOCK_FDCACHE,
+	LOCK_WINDOW_DEMOTE,
 	LOCK_WINDOW,
 	LOCK_I_MMAP,
 	LOCK_MMLIST,

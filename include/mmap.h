@@ -2,7 +2,7 @@
 /*
  * mmap.h - address spaces of client processes: mm/mmap.c, mm/pgtable.c,
  *          mm/memory.c, mm/fault_around.c, mm/mmap_ahead.c, mm/rmap.c,
- *          mm/interval_tree.c
+ *          mm/window_scan.c, mm/interval_tree.c
  *
  *   mm_struct --mm_rb, mmap--> vm_area_struct --vm_file--> address_space
  *       |                            ^                          |
@@ -39,6 +39,8 @@
 #define VM_LOCKED	0x00002000UL
 #define VM_SEQ_READ	0x00008000UL	/* MADV_SEQUENTIAL */
 #define VM_RAND_READ	0x00010000UL	/* MADV_RANDOM */
+#define VM_UFFD_ASYNC	0x00080000UL	/* first stores raise no fault: they are
+					 * found by scanning. Beside VM_UFFD_WP */
 #define VM_ACCESS_FLAGS	(VM_READ | VM_WRITE | VM_EXEC)
 
 /* The largest user address on x86-64 with four levels. */
@@ -90,6 +92,16 @@ struct mmu_ops {
 	/* The client may write; wakes. */
 	void (*unprotect)(struct vm_area_struct *vma, unsigned long addr,
 			  unsigned long nr);
+	/*
+	 * VM_UFFD_ASYNC: which of at most WINDOW_CHUNK_PAGES pages the client
+	 * may have stored to since it was last asked, or since they were armed?
+	 * Their bits in @stored are set, others left as they are; and from now
+	 * on they count as not stored to.
+	 * Return: 0; -EAGAIN: nobody knows, take it that all have been, and are
+	 * going to be; -ESRCH: that all have been, but it is dead.
+	 */
+	int (*scan)(struct vm_area_struct *vma, unsigned long addr,
+		    unsigned long nr, unsigned long *stored);
 	/* Have the threads that wait for the range try again. */
 	void (*wake)(struct vm_area_struct *vma, unsigned long addr,
 		     unsigned long nr);
@@ -335,8 +347,9 @@ struct vm_area_struct *find_one_mapping(struct mm_struct *mm,
  * @file:  gets a reference of its own
  * @addr:  with MAP_HERE where; otherwise ignored
  * @len:   bytes, > 0, rounded up to pages
- * @vm_flags: VM_READ, VM_WRITE, VM_EXEC, VM_SHARED, VM_LOCKED, hints. VM_MAY*
- *         follow from @file. A mapping without VM_SHARED is read-only for good.
+ * @vm_flags: VM_READ, VM_WRITE, VM_EXEC, VM_SHARED, VM_LOCKED, hints,
+ *         VM_UFFD_ASYNC. VM_MAY* follow from @file. A mapping without VM_SHARED
+ *         is read-only for good.
  * @pgoff: pages
  * @addrp: receives the address
  *
@@ -357,6 +370,11 @@ int do_mmap(struct mm_struct *mm, struct vm_file *file, unsigned long addr,
  * Return: 0, -EINVAL (no such range), -EAGAIN.
  */
 int mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len);
+/*
+ * The same for what the client's kernel has moved there: with VM_UFFD_ASYNC it
+ * stays as it is, for arming would wipe out what scanning is to find.
+ */
+int mmap_arm_moved(struct mm_struct *mm, unsigned long addr, size_t len);
 
 /**
  * do_munmap - [@addr, @addr + @len) holds nothing any more
@@ -387,8 +405,8 @@ int do_mremap(struct mm_struct *mm, unsigned long addr, size_t old_len,
 
 /*
  * MREMAP events: the client's kernel has moved it already, and what it had at
- * the new place is unmapped. Then mmap_arm() what is there now: what the client
- * could write to it still can, and we have no note of that.
+ * the new place is unmapped. Then mmap_arm_moved() what is there now: what the
+ * client could write to it still can, and we have no note of that.
  * Return: 0, -EINVAL, -ENOMEM.
  */
 int mremap_event(struct mm_struct *mm, unsigned long from, unsigned long to,

@@ -89,6 +89,12 @@ int fs_msync(struct vm_file *file, loff_t pos, size_t len, void *arg);
  * readable; not if nothing is under way and @fd is -1.
  */
 void fs_poll_io(int fd, bool wait);
+/*
+ * May clients store to @len bytes of it without a fault, to be found by scanning
+ * (VM_UFFD_ASYNC)? Once true, until its last mapping goes. Context: as
+ * fs_map_offer().
+ */
+bool fs_may_scan(struct vm_file *file, loff_t len);
 /* nodeid of the file, for people and tests. */
 uint64_t fs_file_nodeid(const struct vm_file *file);
 /* Device number of the mount; 0 before fuse_serve_start(). */

@@ -12,6 +12,8 @@
  *                                <--    cookie, an open /dev/userfaultfd if it
  *                                       has one
  *   UFFD + userfaultfd           -->    UFFDIO_API        (first connection only)
+ *   UFFD + another               -->    one whose stores are scanned for, if
+ *                                       HELLO's reply wants it
  *   ioctl(file, OFFER, cookie)   ==>    by FUSE: this client has that file open
  *                                <==    number
  *   MMAP addr len ... number     -->    may it? VMA, window
@@ -43,7 +45,7 @@
 enum pagefs_msg_type {
 	PAGEFS_HELLO = 1,	/* in: base, len of the region (0: none) */
 				/* out: PAGEFS_HAVE_* cookie[2], fd: /dev/userfaultfd */
-	PAGEFS_UFFD,		/* in: fd */
+	PAGEFS_UFFD,		/* in: PAGEFS_UFFD_*, fd */
 	PAGEFS_MMAP,		/* in: addr len prot flags pgoff number (of an
 				 * offer, which is used up; else -EBADF) */
 				/* out: addr, PAGEFS_KIND_*, dev, ino, fd: window */
@@ -69,6 +71,10 @@ enum pagefs_msg_type {
 					 * along, with USERFAULTFD_IOC_NEW; else
 					 * userfaultfd(2), if need be
 					 * UFFD_USER_MODE_ONLY */
+#define PAGEFS_WANT_ASYNC	0x4u	/* a PAGEFS_UFFD_ASYNC is welcome */
+/* args[0] of UFFD */
+#define PAGEFS_UFFD_SYNC	0u
+#define PAGEFS_UFFD_ASYNC	1u	/* after the other; may be refused */
 /* args[3] of MMAP and args[3] of MREMAP */
 #define PAGEFS_MAP_FIXED	0x1u	/* exactly there; what is there goes */
 #define PAGEFS_MAP_NOREPLACE	0x2u	/* exactly there, or -EEXIST */

@@ -65,6 +65,15 @@ struct address_space_operations {
 	int (*write_inode)(struct address_space *mapping,
 			   struct writeback_control *wbc);
 	/*
+	 * Clients have stored to pages [@index, @index + @nr) some time ago, and
+	 * they are dirty now; @nr 0: to some. @kcached: a cache above us may
+	 * have copies. Here the owner does what vm_ops->page_mkwrite would have,
+	 * as far as it still can. Context: may sleep; mmap_lock may be held.
+	 * Optional.
+	 */
+	void (*stored)(struct address_space *mapping, pgoff_t index,
+		       unsigned long nr, bool kcached);
+	/*
 	 * Keep the mapping alive while a flusher works on it; false when it
 	 * is being torn down. Called under wb->list_lock: must not take locks
 	 * up to and including that rank. Every true is paired with put, which

@@ -63,6 +63,8 @@ enum vm_event_item {
 	PGDEMOTE_DROP,		/* dropped from windows, being streamed */
 	PGDEMOTE_FAIL,		/* could not go: busy, or a client in the way */
 	PGMKCLEAN,		/* pages write-protected in their clients */
+	PGSTORED,		/* pages a scan has found stored to */
+	WINDOW_SCANS,		/* scans of all windows with such clients */
 	WINDOW_FOREIGN,		/* window pages a client has planted or punched */
 	NR_VM_EVENT_ITEMS,
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * window.h - where the pages are that clients can touch: mm/window.c,
- *            mm/window_io.c, mm/balloon.c, mm/rmap.c, mm/demote.c
+ *            mm/window_io.c, mm/window_scan.c, mm/balloon.c, mm/rmap.c,
+ *            mm/demote.c
  *
  *        arena frame  --promote: fill, PG_window-->  window (a memfd whose
  *       (page->pfn)   <--demote: protect, read, ---   offsets are the file's)
@@ -33,13 +34,20 @@
  */
 struct window {
 	struct address_space *mapping;	/* (C) */
-	struct mutex lock;		/* LOCK_WINDOW: size, arming */
+	struct mutex lock;		/* LOCK_WINDOW: size, arming, scanning */
 	int fd;				/* (C) read and write */
 	int ro_fd;			/* (C) the same file, opened read-only */
 	loff_t size;			/* (W) the memfd's: i_size in whole pages */
 	struct radix_tree_root armed;	/* (W) chunks that ever had a page */
 	atomic_ulong nr_pages;		/* (A) charged */
 	atomic_bool recheck;		/* (A) some page may have PG_recheck */
+	/* window_scan.c's: stores that raise no fault. */
+	atomic_ulong nr_async;		/* (A) VMAs with VM_UFFD_ASYNC */
+	atomic_bool stored;		/* (A) some were found: to be told a_ops */
+	struct rw_semaphore demote_sem;	/* LOCK_WINDOW_DEMOTE; read: a page is
+					 * on its way out */
+	struct list_head async_link;	/* scan.lock: on its list, or empty */
+	unsigned int scan_round;	/* scan.lock: of the last scan of all */
 	/* Who maps the file; here, as most files are mapped by nobody. */
 	struct rw_semaphore i_mmap_lock;
 	struct rb_root i_mmap;		/* i_mmap_lock: VMAs, by pgoff */
@@ -90,6 +98,24 @@ static inline bool mapping_writably_mapped(const struct address_space *mapping)
 {
 	return mapping_nr_writable(mapping);
 }
+
+/* ---- mm/window_scan.c: stores that raise no fault ---- */
+
+/* May clients store without a fault? Rises before the first can. */
+static inline bool mapping_async(const struct address_space *mapping)
+{
+	struct window *w = mapping_win(mapping);
+
+	return w && atomic_load(&w->nr_async);
+}
+
+/*
+ * What clients have stored to in pages [@first, @last] until now is dirty when
+ * this returns. Context: may sleep, no page lock.
+ */
+void window_scan(struct address_space *mapping, pgoff_t first, pgoff_t last);
+/* All there are, of all files: before all that is dirty is written. */
+void window_scan_all(void);
 
 /* ---- mm/window_io.c: bytes of a page, wherever they are ---- */
 

@@ -306,6 +306,7 @@ int sync_bdi(struct backing_dev_info *bdi)
 	struct address_space *mapping;
 	int err = 0, once;
 
+	window_scan_all();	/* what is dirty and on no list yet */
 	mutex_lock(&bdi->list_lock);
 	while (bdi->sync_running)
 		pthread_cond_wait(&bdi->turn_ended, &bdi->list_lock.m);

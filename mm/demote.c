@@ -16,6 +16,10 @@
  * increments without step 1). A fault of a thread that waits already is
  * answered by the handler that has read its message, so nobody is woken here.
  *
+ * Clients whose stores are scanned for cannot be stopped (window_scan.c). Then
+ * the order is another: hold the very memory (splice), punch, and read it, which
+ * nobody can reach any more; whether it was stored to a last scan tells.
+ *
  * A window has no accessed bits. That a page was wanted shows when it is, after
  * step 4: the soft fault brings it back without the disk, marked referenced,
  * and it gets a second round. What sequential read-ahead brought and nobody
@@ -31,12 +35,13 @@
  *     clean and streamed		dropped
  *     all others			to the arena
  *
- * Locks:  page locks (tried only) > what try_to_unmap() takes; lruvec->lock by
- *         itself.
+ * Locks:  page locks (tried only) > demote_sem (read) > window->lock > what
+ *         try_to_unmap() takes; lruvec->lock by itself.
  * Source: Linux mm/vmscan.c (shrink_folio_list, demote_folio_list).
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
 #include "page.h"
@@ -129,6 +134,7 @@ struct demote_control {
 	bool hard;			/* nothing else is left */
 	bool nomem;			/* out: the arena has no frames for them */
 	unsigned long gone;		/* out: pages that left */
+	unsigned int kept, dropped;	/* out: of the last batch */
 };
 
 /*
@@ -139,7 +145,7 @@ struct demote_control {
 static bool freeze_to_drop(struct page *page)
 {
 	return page_test(page, PG_stream) && !page_test(page, PG_dirty) &&
-		!page_test(page, PG_recheck) &&
+		!page_test(page, PG_recheck) && !mapping_async(page->mapping) &&
 		!page_test(page, PG_referenced) && page->pfn == PFN_NONE &&
 		page_ref_freeze(page, 2);
 }
@@ -208,23 +214,57 @@ static void free_frames_for(struct page **pages, unsigned int nr,
 			free_frames(pfns[i], 0);
 }
 
+/*
+ * Bytes out of the window of a file whose clients cannot be stopped. Return: 0,
+ * or -errno and they are there still. Context: demote_sem.
+ */
+static int take_frames_async(struct page **pages, unsigned int nr,
+			     const pfn_t *pfns)
+{
+	struct window *w = page_window(pages[0]);
+	int err = window_take_frames(pages, nr, pfns);
+
+	if (err)
+		return err;
+	/* Who cannot be asked may have stored to them: then they are dirty. */
+	mutex_lock(&w->lock);			/* window_scan.c S1 */
+	try_to_unmap(pages, nr);
+	mutex_unlock(&w->lock);
+	return 0;
+}
+
+/* The bytes are in @pfns, and out of the window; or -errno, as before. */
+static int take_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
+{
+	struct address_space *mapping = pages[0]->mapping;
+	int err = try_to_unmap(pages, nr);
+
+	if (err)
+		return err;
+	if (mapping_async(mapping))
+		return take_frames_async(pages, nr, pfns);
+	err = window_read_frames(pages, nr, pfns);
+	if (!err)
+		window_punch(mapping, pages[0]->index, nr);
+	return err;
+}
+
 /* Return: 0, or -errno and the run stays as it is, locked. */
 static int demote_keep(struct page **pages, unsigned int nr)
 {
-	struct address_space *mapping = pages[0]->mapping;
+	struct window *w = page_window(pages[0]);
 	pfn_t pfns[WINDOW_BATCH];
 	int err;
 
 	if (!get_frames_for(pages, nr, pfns))
 		return -ENOMEM;
-	err = try_to_unmap(pages, nr);
-	if (!err)
-		err = window_read_frames(pages, nr, pfns);
+	down_read(&w->demote_sem);
+	err = take_frames(pages, nr, pfns);
+	up_read(&w->demote_sem);
 	if (err) {
 		free_frames_for(pages, nr, pfns);
 		return err;
 	}
-	window_punch(mapping, pages[0]->index, nr);
 	for (unsigned int i = 0; i < nr; i++) {
 		WRITE_ONCE(pages[i]->pfn, pfns[i]);	/* hold_frame() may look */
 		to_arena(pages[i]);
@@ -234,17 +274,32 @@ static int demote_keep(struct page **pages, unsigned int nr)
 	return 0;
 }
 
+/* Out of everybody's reach, and of the window. Context: demote_sem. */
+static int throw_out(struct page **pages, unsigned int nr)
+{
+	/* A client has come meanwhile that may store unseen. */
+	int err = mapping_async(pages[0]->mapping) ? -EBUSY :
+						     try_to_unmap(pages, nr);
+
+	if (!err)
+		window_punch(pages[0]->mapping, pages[0]->index, nr);
+	return err;
+}
+
 /* Return: as demote_keep(). */
 static int demote_drop(struct page **pages, unsigned int nr)
 {
-	int err = try_to_unmap(pages, nr);
+	struct window *w = page_window(pages[0]);
+	int err;
 
+	down_read(&w->demote_sem);
+	err = throw_out(pages, nr);
+	up_read(&w->demote_sem);
 	if (err) {
 		for (unsigned int i = 0; i < nr; i++)
 			atomic_store(&pages[i]->refcount, 2);
 		return err;
 	}
-	window_punch(pages[0]->mapping, pages[0]->index, nr);
 	for (unsigned int i = 0; i < nr; i++)
 		drop_frozen(pages[i]);
 	count_vm_events(PGDEMOTE_DROP, nr);
@@ -263,34 +318,94 @@ static unsigned int run_length(struct page **pages, unsigned int nr)
 	return n;
 }
 
+/* A run of @n, all of which are given back. */
+static void demote_run(struct page **pages, unsigned int n,
+		       struct demote_control *dc)
+{
+	const bool drop = is_frozen(pages[0]);
+	int err = drop ? demote_drop(pages, n) : demote_keep(pages, n);
+
+	if (!err) {
+		dc->gone += n;
+		dc->kept += drop ? 0 : n;
+		dc->dropped += drop ? n : 0;
+		return;
+	}
+	dc->nomem |= err == -ENOMEM;
+	count_vm_events(PGDEMOTE_FAIL, n);
+	for (unsigned int i = 0; i < n; i++) {
+		unlock_page(pages[i]);
+		putback(pages[i]);
+	}
+}
+
+/*
+ * First of all: who looks for one that is frozen spins, and may have a
+ * window->lock that keeping others takes. @pages: sorted. Return: how many
+ * remain.
+ */
+static unsigned int drop_frozen_runs(struct page **pages, unsigned int nr,
+				     struct demote_control *dc)
+{
+	unsigned int left = 0, n;
+
+	for (unsigned int i = 0; i < nr; i += n) {
+		n = run_length(pages + i, nr - i);
+		if (is_frozen(pages[i])) {
+			demote_run(pages + i, n, dc);
+			continue;
+		}
+		memmove(pages + left, pages + i, n * sizeof(pages[0]));
+		left += n;
+	}
+	return left;
+}
+
+/*
+ * What clients have stored to since the last scan may be where a device is
+ * transferring to, as if it had been granted just now: back with it. @pages:
+ * sorted, none frozen. Return: how many remain.
+ */
+static unsigned int put_back_stored(struct page **pages, unsigned int nr)
+{
+	unsigned int left = 0, n;
+
+	for (unsigned int i = 0; i < nr; i += n) {
+		n = run_length(pages + i, nr - i);
+		if (mapping_async(pages[i]->mapping))
+			try_to_unmap(pages + i, n);
+		for (unsigned int j = i; j < i + n; j++) {
+			if (!granted_lately(pages[j])) {
+				pages[left++] = pages[j];
+				continue;
+			}
+			unlock_page(pages[j]);
+			putback(pages[j]);
+		}
+	}
+	return left;
+}
+
 /* @pages: locked, isolated, referenced; all are given back. */
 static void demote_pages(struct page **pages, unsigned int nr,
 			 struct demote_control *dc)
 {
 	const unsigned int all = nr;
-	unsigned int n, gone[2] = { 0 };	/* copied, dropped */
+	unsigned int n;
 
+	dc->dropped = dc->kept = 0;
 	qsort(pages, nr, sizeof(pages[0]), page_cmp);
+	nr = drop_frozen_runs(pages, nr, dc);
+	if (!dc->hard)
+		nr = put_back_stored(pages, nr);
 	for (; nr; nr -= n, pages += n) {
-		bool drop = is_frozen(pages[0]);
-		int err;
-
 		n = run_length(pages, nr);
-		err = drop ? demote_drop(pages, n) : demote_keep(pages, n);
-		if (!err) {
-			dc->gone += n;
-			gone[drop] += n;
-			continue;
-		}
-		dc->nomem |= err == -ENOMEM;
-		count_vm_events(PGDEMOTE_FAIL, n);
-		for (unsigned int i = 0; i < n; i++) {
-			unlock_page(pages[i]);
-			putback(pages[i]);
-		}
+		if (mapping_async(pages[0]->mapping))
+			n = min(n, window_take_max());
+		demote_run(pages, n, dc);
 	}
 	if (all)
-		trace_mm_demote(all, gone[false], gone[true]);
+		trace_mm_demote(all, dc->kept, dc->dropped);
 }
 
 /* Return: pages looked at. */

@@ -253,7 +253,7 @@ static void count_soft(struct page *page, vm_fault_t *ret)
 static unsigned int promote_some(struct page **pages, unsigned int nr,
 				 unsigned int charged)
 {
-	unsigned int i = 0, n, ready = 0;
+	unsigned int i = 0, n, got, ready = 0;
 
 	while (i < nr) {
 		if (PageWindow(pages[i])) {
@@ -263,11 +263,12 @@ static unsigned int promote_some(struct page **pages, unsigned int nr,
 		for (n = 1; i + n < nr && !PageWindow(pages[i + n]); n++)
 			;
 		n = min(n, charged);
-		if (!n || promote_pages(pages + i, n))
+		got = n ? promote_pages(pages + i, n) : 0;
+		charged -= got;
+		i += got;
+		ready = got ? i : ready;
+		if (!got || got < n)
 			break;
-		charged -= n;
-		i += n;
-		ready = i;
 	}
 	if (charged)
 		window_uncharge(charged);

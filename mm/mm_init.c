@@ -23,7 +23,16 @@ static int mm_threads_start(void)
 	if (!err)
 		err = pdflush_init();
 	if (err)
-		vmscan_stop();
+		goto out_vmscan;
+	err = window_scan_start();
+	if (err)
+		goto out_pdflush;
+	return 0;
+
+out_pdflush:
+	pdflush_exit();
+out_vmscan:
+	vmscan_stop();
 	return err;
 }
 
@@ -74,8 +83,10 @@ out_page_alloc:
 
 void mm_exit(void)
 {
+	window_scan_stop();
 	pdflush_exit();
 	vmscan_stop();
+	window_io_exit();
 	balloon_exit();
 	mmap_exit();
 	page_exit();

@@ -28,10 +28,11 @@
 #include "slab.h"
 #include "vma.h"
 #include "vmstat.h"
-#include "window.h"
+#include "window_i.h"
 
 #define MMAP_VM_FLAGS							\
-	(VM_ACCESS_FLAGS | VM_SHARED | VM_LOCKED | VM_SEQ_READ | VM_RAND_READ)
+	(VM_ACCESS_FLAGS | VM_SHARED | VM_LOCKED | VM_SEQ_READ |		\
+	 VM_RAND_READ | VM_UFFD_ASYNC)
 
 static struct kmem_cache *mm_cachep;	/* constant after mmap_init() */
 static struct mutex mmlist_lock = MUTEX_INITIALIZER(LOCK_MMLIST);
@@ -280,6 +281,8 @@ static int mmap_flags(struct vma_area *area, unsigned long vm_flags)
 		return -EACCES;
 	if (vm_flags & VM_WRITE)
 		vm_flags |= VM_UFFD_WP;
+	if (!(vm_flags & VM_MAYWRITE))
+		vm_flags &= ~VM_UFFD_ASYNC;
 	area->flags = vm_flags;
 	return 0;
 }
@@ -331,6 +334,8 @@ int do_mmap(struct mm_struct *mm, struct vm_file *file, unsigned long addr,
 	}
 	mmap_write_unlock(mm);
 	vma_stash_release(&stash);
+	if (!err && (area.flags & VM_UFFD_ASYNC))
+		window_wait_demotions(w);
 	return err;
 }
 
@@ -339,7 +344,8 @@ int do_mmap(struct mm_struct *mm, struct vm_file *file, unsigned long addr,
  * when the client's MMU knew nothing of it yet: those ptes are wrong. One that
  * can be written to is not of that kind.
  */
-int mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len)
+static int __mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len,
+		      unsigned long not_those)
 {
 	struct vm_area_struct *vma;
 	unsigned long end;
@@ -353,12 +359,22 @@ int mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len)
 	else
 		drop_read_only_range(mm, addr, end);
 	for (vma = find_vma(mm, addr); !err && addr < end; vma = vma->vm_next) {
-		if (vma->vm_flags & VM_UFFD_WP)
+		if (!(vma->vm_flags & not_those))
 			err = window_arm_vma(vma, addr, min(end, vma->vm_end));
 		addr = vma->vm_end;
 	}
 	up_read(&mm->mmap_lock);
 	return err;
+}
+
+int mmap_arm(struct mm_struct *mm, unsigned long addr, size_t len)
+{
+	return __mmap_arm(mm, addr, len, 0);
+}
+
+int mmap_arm_moved(struct mm_struct *mm, unsigned long addr, size_t len)
+{
+	return __mmap_arm(mm, addr, len, VM_UFFD_ASYNC);
 }
 
 /* ---- unmapping ---- */

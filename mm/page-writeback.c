@@ -348,6 +348,9 @@ int do_writepages(struct address_space *mapping, struct writeback_control *wbc)
 	pgoff_t first, last, next;
 	int tag = PAGECACHE_TAG_DIRTY;
 
+	if (wbc->reason == WB_REASON_SYNC)	/* others need not know all */
+		window_scan(mapping, wbc->range_start >> PAGE_SHIFT,
+			    wbc->range_end >> PAGE_SHIFT);
 	window_redirty(mapping, wbc->sync_mode == WB_SYNC_ALL);
 	wb_range(mapping, wbc, &first, &last);
 	if (wbc->sync_mode == WB_SYNC_ALL) {
@@ -460,7 +463,8 @@ int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
 {
 	struct writeback_control wbc = sync_pass(lstart, lend);
 
-	if (!mapping_is_dirty(mapping) && !window_wants_recheck(mapping))
+	if (!mapping_is_dirty(mapping) && !window_wants_recheck(mapping) &&
+	    !mapping_async(mapping))
 		return 0;
 	trace_writeback_start(wbc.reason);
 	do_writepages(mapping, &wbc);

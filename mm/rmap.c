@@ -8,7 +8,9 @@
  *
  * I1. With the page lock held, a client can write to the page only if its pte
  *     here says so (_PAGE_RW): the right is given, and taken, under that lock.
- *     So only those clients have to be asked who have it.
+ *     So only those clients have to be asked who have it; and those with
+ *     VM_UFFD_ASYNC, which can write whenever they like. They go on doing so:
+ *     what is done here then is to have noticed all there was (window_scan.c).
  * I2. A client whose VMA is not in i_mmap cannot write: it has lost access by
  *     its own doing (PROT_NONE, munmap, exit) before the VMA was unlinked.
  *
@@ -94,9 +96,9 @@ static int protect_writable(struct rmap_walk *walk, unsigned int nr)
 	return err;
 }
 
-/* Context: i_mmap_lock. */
-static int rmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last,
-		    bool unmap)
+/* Context: i_mmap_lock. @pages: the first is @first; NULL: they are given up. */
+static int rmap_vma(struct vm_area_struct *vma, struct page **pages,
+		    pgoff_t first, pgoff_t last, bool unmap)
 {
 	struct mm_struct *mm = vma->vm_mm;
 	struct rmap_walk walk = { .vma = vma };
@@ -111,7 +113,10 @@ static int rmap_vma(struct vm_area_struct *vma, pgoff_t first, pgoff_t last,
 	mutex_lock(&mm->page_table_lock);
 	walk_page_range(mm, walk.base, end, rmap_one, &walk);
 	mutex_unlock(&mm->page_table_lock);
-	if (walk.nr_writable) {
+	if (vma->vm_flags & VM_UFFD_ASYNC) {
+		if (pages)
+			err = scan_locked_pages(vma, pages + (from - first), nr);
+	} else if (walk.nr_writable) {
 		count_vm_events(PGMKCLEAN, walk.nr_writable);
 		err = protect_writable(&walk, nr);
 	}
@@ -132,7 +137,7 @@ static int rmap_run(struct page **pages, unsigned int nr, bool unmap)
 		return 0;	/* who maps it from now on has to fault first */
 	down_read(&mapping_win(mapping)->i_mmap_lock);
 	vma_interval_tree_foreach(vma, &mapping_win(mapping)->i_mmap, first, last)
-		if (rmap_vma(vma, first, last, unmap))
+		if (rmap_vma(vma, pages, first, last, unmap))
 			err = -EAGAIN;
 	up_read(&mapping_win(mapping)->i_mmap_lock);
 	return err;
@@ -175,8 +180,8 @@ static int unmap_vma_range(struct vm_area_struct *vma, pgoff_t first,
 	int err = 0;
 
 	for (; from <= to; from += RMAP_MAX_PAGES)
-		if (rmap_vma(vma, from, min(to, from + RMAP_MAX_PAGES - 1),
-			     true))
+		if (rmap_vma(vma, NULL, from,
+			     min(to, from + RMAP_MAX_PAGES - 1), true))
 			err = -EAGAIN;
 	zap_page_range(vma->vm_mm, start, vma_address(vma, to) + PAGE_SIZE);
 	return err;

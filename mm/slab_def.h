@@ -23,7 +23,6 @@
 #define MAX_CACHES	64
 #define SLAB_MAX_ORDER	3
 #define SLAB_MAGIC	0x51ab51abu
-#define BITS_PER_LONG	64
 
 /* Private flags, beside SLAB_* of slab.h. */
 #define SLAB_NO_MAGAZINE	0x100u	/* the cache magazines come from */

@@ -104,7 +104,7 @@ void lru_cache_del(struct page *page)
 	mutex_unlock(&lruvec->lock);
 }
 
-void lru_set_window(struct page *page)
+static void lru_move_window(struct page *page, bool in)
 {
 	struct lruvec *lruvec = lock_page_lruvec(page);
 	bool on_list = page_test(page, PG_lru);
@@ -112,10 +112,23 @@ void lru_set_window(struct page *page)
 	VM_BUG_ON(!page_test(page, PG_locked));
 	if (on_list)
 		lruvec_del(lruvec, page);
-	page_set(page, PG_window);
+	if (in)
+		page_set(page, PG_window);
+	else
+		page_clear(page, PG_window);
 	mutex_unlock(&lruvec->lock);
 	if (on_list)
 		lru_putback(page);	/* else whoever isolated it will */
+}
+
+void lru_set_window(struct page *page)
+{
+	lru_move_window(page, true);
+}
+
+void lru_unset_window(struct page *page)
+{
+	lru_move_window(page, false);
 }
 
 void lru_clear_window(struct page *page)

@@ -28,7 +28,7 @@
  *          changes of all kinds.
  */
 #include "vma.h"
-#include "window.h"
+#include "window_i.h"
 
 /* ---- edits ---- */
 
@@ -95,6 +95,8 @@ static void vma_appears(struct vm_area_struct *vma)
 	atomic_fetch_add(&mapping_win(mapping)->nr_vmas, 1);			/* E3 */
 	if (vma_may_write_file(vma))
 		atomic_fetch_add(&mapping_win(mapping)->i_mmap_writable, 1);
+	if (vma->vm_flags & VM_UFFD_ASYNC)
+		window_async_add(mapping_win(mapping));
 	if (vma->vm_ops->open)
 		vma->vm_ops->open(vma);
 }
@@ -106,6 +108,8 @@ static void vma_disappears(struct vm_area_struct *vma)
 
 	if (vma->vm_ops->close)
 		vma->vm_ops->close(vma);
+	if (vma->vm_flags & VM_UFFD_ASYNC)
+		window_async_del(mapping_win(mapping));
 	if (vma_may_write_file(vma))
 		atomic_fetch_sub(&mapping_win(mapping)->i_mmap_writable, 1);
 	atomic_fetch_sub(&mapping_win(mapping)->nr_vmas, 1);			/* E3 */
@@ -347,8 +351,11 @@ void vma_unmap_range(struct mm_struct *mm, unsigned long start,
 	bool any = false;
 
 	while ((vma = find_vma_intersection(mm, start, end))) {
-		vma_cut(mm, vma, max(start, vma->vm_start),
-			min(end, vma->vm_end), stash);
+		const unsigned long from = max(start, vma->vm_start);
+		const unsigned long to = min(end, vma->vm_end);
+
+		window_scan_vma(vma, from, to);
+		vma_cut(mm, vma, from, to, stash);
 		any = true;
 	}
 	if (any)

@@ -230,6 +230,8 @@ static const char *const event_names[NR_VM_EVENT_ITEMS] = {
 	[PGDEMOTE_DROP]		= "pgdemote_drop",
 	[PGDEMOTE_FAIL]		= "pgdemote_fail",
 	[PGMKCLEAN]		= "pgmkclean",
+	[PGSTORED]		= "pgstored",
+	[WINDOW_SCANS]		= "window_scans",
 	[WINDOW_FOREIGN]	= "window_foreign",
 };
 

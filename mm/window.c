@@ -88,6 +88,8 @@ static struct window *window_alloc(struct address_space *mapping)
 	w->mapping = mapping;
 	mutex_init(&w->lock, LOCK_WINDOW);
 	init_rwsem(&w->i_mmap_lock, LOCK_I_MMAP);
+	init_rwsem(&w->demote_sem, LOCK_WINDOW_DEMOTE);
+	INIT_LIST_HEAD(&w->async_link);
 	w->fd = memfd_create("pagefs-window", MFD_CLOEXEC);
 	/* 0777 is the default: whoever has ro_fd could open it for writing. */
 	if (w->fd < 0 || fchmod(w->fd, 0600)) {
@@ -104,6 +106,7 @@ static struct window *window_alloc(struct address_space *mapping)
 out_window:
 	if (w->fd >= 0)
 		close(w->fd);
+	destroy_rwsem(&w->demote_sem);
 	destroy_rwsem(&w->i_mmap_lock);
 	mutex_destroy(&w->lock);
 	kfree(w);
@@ -114,6 +117,7 @@ static void window_free(struct window *w)
 {
 	close(w->ro_fd);
 	close(w->fd);
+	destroy_rwsem(&w->demote_sem);
 	destroy_rwsem(&w->i_mmap_lock);
 	mutex_destroy(&w->lock);
 	kfree(w);
@@ -224,8 +228,13 @@ static int arm_range(struct vm_area_struct *vma, pgoff_t first, pgoff_t last)
 					to - from + 1);
 }
 
-/* Context: window->lock. */
-static int arm_everywhere(struct address_space *mapping, pgoff_t first)
+/*
+ * Context: window->lock. @again: after window_disarm(). Where stores are scanned
+ * for, what lacks a marker only looks as if it had been stored to; arming it anew
+ * would hide what has been.
+ */
+static int arm_everywhere(struct address_space *mapping, pgoff_t first,
+			  bool again)
 {
 	pgoff_t last = first + WINDOW_CHUNK_PAGES - 1;
 	struct vm_area_struct *vma;
@@ -233,6 +242,8 @@ static int arm_everywhere(struct address_space *mapping, pgoff_t first)
 
 	down_read(&mapping_win(mapping)->i_mmap_lock);
 	vma_interval_tree_foreach(vma, &mapping_win(mapping)->i_mmap, first, last) {
+		if (again && (vma->vm_flags & VM_UFFD_ASYNC))
+			continue;
 		err = arm_range(vma, first, last);
 		if (err)
 			break;
@@ -254,11 +265,12 @@ static bool chunk_is_armed(const struct window *w, uint64_t chunk)
 /* Context: window->lock, a preloaded node. */
 static int __window_arm_chunk(struct window *w, uint64_t chunk)
 {
-	int err = arm_everywhere(w->mapping, chunk * WINDOW_CHUNK_PAGES);
+	const bool again = radix_tree_lookup(&w->armed, chunk);
+	int err = arm_everywhere(w->mapping, chunk * WINDOW_CHUNK_PAGES, again);
 
 	if (err)
 		return err;
-	if (!radix_tree_lookup(&w->armed, chunk))
+	if (!again)
 		return radix_tree_insert(&w->armed, chunk, w);
 	radix_tree_tag_clear(&w->armed, chunk, ARMED_TAG_PARTLY);
 	return 0;
@@ -338,25 +350,30 @@ int window_arm_vma(struct vm_area_struct *vma, unsigned long start,
 
 /* ---- into the window ---- */
 
-int promote_pages(struct page **pages, unsigned int nr)
+unsigned int promote_pages(struct page **pages, unsigned int nr)
 {
 	struct window *w = page_window(pages[0]);
-	int err = window_write_frames(pages, nr);
+	unsigned int done;
 
-	if (err) {
-		/* Some may have got there; nobody must find them. */
-		window_punch(w->mapping, pages[0]->index, nr);
-		return err;
-	}
-	atomic_fetch_add(&w->nr_pages, nr);
-	for (unsigned int i = 0; i < nr; i++) {
+	/*
+	 * Before the memfd has them: clients whose stores are scanned for may
+	 * store at once, and nobody may read the frame then.
+	 */
+	for (unsigned int i = 0; i < nr; i++)
 		lru_set_window(pages[i]);
+	done = window_write_frames(pages, nr);
+	if (done < nr)		/* a part of one may have got there */
+		window_punch(w->mapping, pages[done]->index, nr - done);
+	for (unsigned int i = done; i < nr; i++)
+		lru_unset_window(pages[i]);
+	atomic_fetch_add(&w->nr_pages, done);
+	for (unsigned int i = 0; i < done; i++) {
 		/* Else the I/O reads the frame, and its end frees it. */
 		if (!page_test(pages[i], PG_writeback))
 			page_drop_snapshot(pages[i], 2);
 	}
-	count_vm_events(PGPROMOTE, nr);
-	return 0;
+	count_vm_events(PGPROMOTE, done);
+	return done;
 }
 
 /* ---- out of the window ---- */

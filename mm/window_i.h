@@ -48,9 +48,9 @@ void window_disarm(struct address_space *mapping, pgoff_t first, pgoff_t last);
 /*
  * The pages' bytes go from their frames into the window; the frames are free.
  * @pages: locked, uptodate, consecutive, not in the window, charged, armed.
- * Return: 0, or -errno and nothing has changed.
+ * Return: how many, from the first on; less if the kernel has no memory for more.
  */
-int promote_pages(struct page **pages, unsigned int nr);
+unsigned int promote_pages(struct page **pages, unsigned int nr);
 void window_punch(struct address_space *mapping, pgoff_t index, pgoff_t nr);
 void window_destroy(struct address_space *mapping);
 /* A page leaves the window and then the cache: it has no bytes until it is
@@ -68,10 +68,19 @@ void window_restore_if_gone(struct page *page);
 
 /*
  * The bytes of consecutive pages, from their frames into the window; from the
- * window into @pfns. Context: pages locked. Return: 0 or -errno.
+ * window into @pfns. Context: pages locked. Return: how many there are whole,
+ * from the first on; 0 or -errno.
  */
-int window_write_frames(struct page **pages, unsigned int nr);
+unsigned int window_write_frames(struct page **pages, unsigned int nr);
 int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns);
+/*
+ * The same, and out of the window, where clients may be storing to them: all they
+ * do until they cannot is in @pfns. Return: 0; -errno: nothing has changed.
+ */
+int window_take_frames(struct page **pages, unsigned int nr, const pfn_t *pfns);
+/* At most so many; fewer than WINDOW_BATCH where pipes may not be long. */
+unsigned int window_take_max(void);
+void window_io_exit(void);
 
 /*
  * For writeback: frames with the pages' bytes, write-protected first. Those
@@ -96,6 +105,25 @@ void window_note_recheck(struct page *page);
 /* Pages to be written again become dirty: all, or those whose second is over. */
 void window_redirty(struct address_space *mapping, bool all);
 bool window_wants_recheck(struct address_space *mapping);
+
+/* ---- window_scan.c ---- */
+
+/* A VMA with VM_UFFD_ASYNC is there (before any access), or gone. */
+void window_async_add(struct window *w);
+void window_async_del(struct window *w);
+/* What is demoted has been looked at: nobody has become able to store unseen. */
+void window_wait_demotions(struct window *w);
+/* [@start, @end) of @vma is unmapped: its stores are known. Context: mmap_lock. */
+void window_scan_vma(struct vm_area_struct *vma, unsigned long start,
+		     unsigned long end);
+/*
+ * The same for pages that are locked: those stored to are dirty, and granted.
+ * Context: i_mmap_lock. Return: 0, or -EAGAIN: they may be stored to unseen.
+ */
+int scan_locked_pages(struct vm_area_struct *vma, struct page **pages,
+		      unsigned int nr);
+int window_scan_start(void);
+void window_scan_stop(void);
 
 /* ---- fault_around.c ---- */
 
@@ -128,8 +156,9 @@ bool window_charge_or_shrink(unsigned long nr);
 /* ---- swap.c ---- */
 
 /* @page's list is another from now on: PG_window changes. Page locked. The
- * second takes it off its list, if it is on one. */
+ * third takes it off its list, if it is on one. */
 void lru_set_window(struct page *page);
+void lru_unset_window(struct page *page);
 void lru_clear_window(struct page *page);
 /* An isolated page goes to the list its flags say. */
 void lru_putback(struct page *page);

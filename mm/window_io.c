@@ -26,6 +26,7 @@
  * Source: -
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -47,12 +48,12 @@ static int retry_io(ssize_t n, size_t len)
 
 /* ---- runs of pages, between their frames and the window ---- */
 
-int window_write_frames(struct page **pages, unsigned int nr)
+unsigned int window_write_frames(struct page **pages, unsigned int nr)
 {
 	struct window *w = page_window(pages[0]);
 	struct iovec iov[WINDOW_BATCH];
 	unsigned int n = 0;
-	int ret;
+	ssize_t ret;
 
 	VM_BUG_ON(nr > WINDOW_BATCH);
 	for (unsigned int i = 0; i < nr; i++) {
@@ -63,11 +64,10 @@ int window_write_frames(struct page **pages, unsigned int nr)
 						   PAGE_SIZE };
 	}
 	do
-		ret = retry_io(pwritev(w->fd, iov, (int)n,
-				       (off_t)pages[0]->index << PAGE_SHIFT),
-			       nr * PAGE_SIZE);
-	while (ret > 0);
-	return ret;
+		ret = pwritev(w->fd, iov, (int)n,
+			      (off_t)pages[0]->index << PAGE_SHIFT);
+	while (ret < 0 && errno == EINTR);
+	return ret > 0 ? (unsigned int)((size_t)ret >> PAGE_SHIFT) : 0;
 }
 
 int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
@@ -91,6 +91,119 @@ int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
 			       nr * PAGE_SIZE);
 	while (ret > 0);
 	return ret;
+}
+
+/*
+ * A pipe that holds pages of a window while they are punched out of it. One for
+ * all: it is used for some microseconds. Fields: (P) lock.
+ */
+static struct {
+	struct mutex lock;
+	int fd[2];		/* (P) 0 until there is one */
+	unsigned int room;	/* (P) pages */
+} holder = { .lock = MUTEX_INITIALIZER(LOCK_LEAF) };
+
+/* Context: holder.lock. Return: 0 or -errno. */
+static int open_holder(void)
+{
+	int size;
+
+	if (holder.fd[1])
+		return 0;
+	if (pipe2(holder.fd, O_CLOEXEC))
+		return -errno;
+	size = fcntl(holder.fd[0], F_SETPIPE_SZ, WINDOW_BATCH * PAGE_SIZE);
+	if (size < 0)
+		size = fcntl(holder.fd[0], F_GETPIPE_SZ);
+	holder.room = size < 0 ? 1 : (unsigned int)size / PAGE_SIZE;
+	return 0;
+}
+
+static void close_holder(void)
+{
+	close(holder.fd[0]);
+	close(holder.fd[1]);
+	holder.fd[0] = holder.fd[1] = 0;
+}
+
+/* Context: holder.lock. Return: 0; -errno: it may hold some. */
+static int hold_pages(struct page **pages, unsigned int nr)
+{
+	loff_t pos = (loff_t)pages[0]->index << PAGE_SHIFT;
+	size_t len = nr * PAGE_SIZE;
+
+	while (len) {
+		ssize_t n = splice(page_window(pages[0])->fd, &pos, holder.fd[1],
+				   NULL, len, SPLICE_F_NONBLOCK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n ? -errno : -EIO;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* What hold_pages() has put there. */
+static void read_held(unsigned int nr, const pfn_t *pfns)
+{
+	for (unsigned int i = 0; i < nr; i++) {
+		char *to = pfn_to_virt(pfns[i]);
+		ssize_t n;
+
+		for (size_t done = 0; done < PAGE_SIZE; done += (size_t)n) {
+			do
+				n = read(holder.fd[0], to + done,
+					 PAGE_SIZE - done);
+			while (n < 0 && errno == EINTR);
+			BUG_ON(n <= 0);	/* nobody else has these bytes */
+		}
+	}
+}
+
+/* Context: holder.lock. As window_take_frames(). */
+static int take_some(struct page **pages, unsigned int nr, const pfn_t *pfns)
+{
+	int err = hold_pages(pages, nr);
+
+	if (err) {
+		close_holder();		/* with what it has */
+		return err;
+	}
+	window_punch(pages[0]->mapping, pages[0]->index, nr);
+	read_held(nr, pfns);
+	return 0;
+}
+
+int window_take_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
+{
+	int err;
+
+	mutex_lock(&holder.lock);
+	err = open_holder();
+	if (!err)
+		err = nr > holder.room ? -E2BIG : take_some(pages, nr, pfns);
+	mutex_unlock(&holder.lock);
+	return err;
+}
+
+unsigned int window_take_max(void)
+{
+	unsigned int room;
+
+	mutex_lock(&holder.lock);
+	room = open_holder() ? 1 : holder.room;
+	mutex_unlock(&holder.lock);
+	return room;
+}
+
+void window_io_exit(void)
+{
+	mutex_lock(&holder.lock);
+	if (holder.fd[1])
+		close_holder();
+	mutex_unlock(&holder.lock);
 }
 
 /* ---- bytes, wherever they are ---- */

@@ -51,6 +51,12 @@ void inode_keep_mtime(struct inode *inode)
 	(void)inode;
 }
 
+void inode_pages_stored(struct inode *inode, pgoff_t index, unsigned long nr,
+			bool kcached)
+{
+	(void)inode, (void)index, (void)nr, (void)kcached;
+}
+
 bool igrab(struct inode *inode)
 {
 	atomic_fetch_add(&inode->i_count, 1);

@@ -351,14 +351,16 @@ void fake_client_unreachable(struct fake_client *c, unsigned int times,
 /* The real VMA of a range from now on: @m NULL for none. */
 static void kernel_map(struct fake_client *c, unsigned long addr,
 		       unsigned long nr, struct fake_mapped *m, pgoff_t pgoff,
-		       bool shared, bool wp)
+		       bool shared, unsigned long vm_flags)
 {
 	struct fake_page *p = fake_page_at(c, addr);
 
 	pthread_mutex_lock(&c->lock);
 	for (unsigned long i = 0; i < nr; i++)
-		p[i] = m ? (struct fake_page){ .file = m, .pgoff = pgoff + i,
-					       .shared = shared, .wp = wp } :
+		p[i] = m ? (struct fake_page){
+				.file = m, .pgoff = pgoff + i, .shared = shared,
+				.wp = vm_flags & VM_UFFD_WP,
+				.async = vm_flags & VM_UFFD_ASYNC } :
 			   (struct fake_page){ 0 };
 	pthread_mutex_unlock(&c->lock);
 }
@@ -379,14 +381,14 @@ static void kernel_protect(struct fake_client *c, unsigned long addr,
 	pthread_mutex_unlock(&c->lock);
 }
 
-static bool vma_is_wp(struct fake_client *c, unsigned long addr)
+static unsigned long vma_flags(struct fake_client *c, unsigned long addr)
 {
-	bool wp;
+	unsigned long flags;
 
 	down_read(&c->mm->mmap_lock);
-	wp = find_vma(c->mm, addr)->vm_flags & VM_UFFD_WP;
+	flags = find_vma(c->mm, addr)->vm_flags;
 	up_read(&c->mm->mmap_lock);
-	return wp;
+	return flags;
 }
 
 /* A range mm/ has a VMA for becomes accessible: COMMIT. */
@@ -396,11 +398,11 @@ static int commit(struct fake_client *c, unsigned long addr, unsigned long nr,
 	int err;
 
 	kernel_map(c, addr, nr, m, pgoff, vm_flags & VM_SHARED,
-		   vma_is_wp(c, addr));
+		   vma_flags(c, addr));
 	err = mmap_arm(c->mm, addr, nr * PAGE_SIZE);
 	if (err) {
 		BUG_ON(do_munmap(c->mm, addr, nr * PAGE_SIZE));
-		kernel_map(c, addr, nr, NULL, 0, false, false);
+		kernel_map(c, addr, nr, NULL, 0, false, 0);
 		return err;
 	}
 	kernel_protect(c, addr, nr, vm_flags);
@@ -413,6 +415,8 @@ int fake_mmap(struct fake_client *c, struct fake_mapped *m, pgoff_t pgoff,
 	struct vm_file *f = (vm_flags & VM_SHARED) ? &m->rw.f : &m->ro.f;
 	int err = mapped_get_window(m);
 
+	if (c->async)
+		vm_flags |= VM_UFFD_ASYNC;
 	if (!err)
 		err = do_mmap(c->mm, f, *addrp, nr * PAGE_SIZE, vm_flags, pgoff,
 			      *addrp ? MAP_HERE : 0, addrp);
@@ -513,13 +517,13 @@ int fake_mremap(struct fake_client *c, unsigned long *addrp, unsigned long nr,
 		return err;
 	}
 	if (*addrp != addr) {
-		kernel_map(c, addr, nr, NULL, 0, false, false);
+		kernel_map(c, addr, nr, NULL, 0, false, 0);
 		return commit(c, *addrp, new_nr, p.file, p.pgoff, flags);
 	}
 	kernel_protect(c, addr, min(nr, new_nr), p.prot);
 	if (new_nr < nr)
 		kernel_map(c, addr + new_nr * PAGE_SIZE, nr - new_nr, NULL, 0,
-			   false, false);
+			   false, 0);
 	if (new_nr > nr)
 		return commit(c, addr + nr * PAGE_SIZE, new_nr - nr, p.file,
 			      p.pgoff + nr, flags);
@@ -539,18 +543,20 @@ int fake_mremap_behind(struct fake_client *c, unsigned long from,
 	/* Its kernel has done it: a daemon must bring this to an end, too. */
 	err = mremap_event(c->mm, from, to, nr * PAGE_SIZE);
 	for (int i = 0; !err && i < EVENT_TRIES; i++) {
-		err = mmap_arm(c->mm, to, nr * PAGE_SIZE);
+		err = mmap_arm_moved(c->mm, to, nr * PAGE_SIZE);
 		if (err != -EAGAIN)
 			break;
 		err = 0;
 	}
+	if (!err)
+		window_moved(c->mm, to, to + nr * PAGE_SIZE);
 	return err;
 }
 
 void fake_munmap_behind(struct fake_client *c, unsigned long addr,
 			unsigned long nr)
 {
-	kernel_map(c, addr, nr, NULL, 0, false, false);
+	kernel_map(c, addr, nr, NULL, 0, false, 0);
 }
 
 void fake_punch_behind(struct fake_client *c, unsigned long addr,
@@ -630,9 +636,9 @@ static void client_check_page(const struct fake_page *p, pte_t pte)
 		fake_mmu_violation("the hardware has a page that is not there");
 	if ((p->prot & VM_WRITE) && !p->wp)
 		fake_mmu_violation("stores nobody would notice");
-	if ((p->hw & HW_WRITE) && !granted)
+	if ((p->hw & HW_WRITE) && !granted && !p->async)
 		fake_mmu_violation("the hardware may write and we do not know");
-	if (there && p->wp && !granted && !(p->hw & HW_WP))
+	if (there && p->wp && !granted && !(p->hw & HW_WP) && !p->async)
 		fake_mmu_violation("an unarmed pte at a page that is there");
 	if (pte_present(pte) && !fake_in_window(p->file, p->pgoff))
 		fake_mmu_violation("a pte of a page that is not in the window");

@@ -109,9 +109,9 @@ static enum hw_event hw_try(struct fake_page *p, bool write)
 	}
 	if (!write || (p->hw & HW_WRITE))
 		return HW_DONE;
-	if (p->hw & HW_WP)
+	if ((p->hw & HW_WP) && !p->async)
 		return HW_PROTECTED;
-	p->hw |= HW_WRITE;
+	p->hw = HW_PRESENT | HW_WRITE;
 	return HW_DONE;
 }
 
@@ -464,6 +464,37 @@ static void hw_unprotect(struct vm_area_struct *vma, unsigned long addr,
 	pthread_mutex_unlock(&c->lock);
 }
 
+/* What it has unmapped behind our back it knows nothing of any more. */
+static int hw_scan(struct vm_area_struct *vma, unsigned long addr,
+		   unsigned long nr, unsigned long *stored)
+{
+	struct fake_client *c = call_begin(vma,
+		(struct fake_call){ CALL_SCAN, addr, nr, false });
+	int err = 0;
+
+	if (!c)
+		return -ESRCH;
+	if (protect_fails(c)) {
+		nr /= 2;
+		err = -EAGAIN;
+	}
+	for (unsigned long i = 0; i < nr; i++) {
+		struct fake_page *p = page_of(c, vma, addr + i * PAGE_SIZE);
+
+		if (!p) {
+			err = -EAGAIN;
+			continue;
+		}
+		if (!p->async)
+			fake_mmu_violation("what sends messages is scanned");
+		if (!(p->hw & HW_WP))
+			stored[i / BITS_PER_LONG] |= 1UL << (i % BITS_PER_LONG);
+		p->hw = (p->hw & HW_PRESENT) | HW_WP;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return err;
+}
+
 static void hw_wake(struct vm_area_struct *vma, unsigned long addr,
 		    unsigned long nr)
 {
@@ -480,6 +511,7 @@ const struct mmu_ops fake_mmu_ops = {
 	.map = hw_map,
 	.protect = hw_protect,
 	.unprotect = hw_unprotect,
+	.scan = hw_scan,
 	.wake = hw_wake,
 };
 

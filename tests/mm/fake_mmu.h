@@ -16,7 +16,8 @@
  *   absent from the memfd              message (missing)
  *   in the memfd, no pte               mapped natively: write-protected if the
  *                                      pte has a marker, else as the VMA says
- *   present, write-protected, a write  message (write-protect)
+ *   present, write-protected, a write  message (write-protect); or none, if it
+ *                                      is scanned for, and no longer protected
  *   present, neither                   becomes writable, no message
  *   past the memfd's end               SIGBUS, no message
  *   the memfd's page is punched        the pte goes; its marker stays only if
@@ -46,10 +47,13 @@ struct fake_page {
 	uint8_t prot;			/* of the kernel's VMA: VM_READ, VM_WRITE */
 	bool shared;
 	bool wp;			/* registered so: VM_UFFD_WP */
+	bool async;			/* the same, VM_UFFD_ASYNC */
 	uint8_t hw;			/* HW_* */
 };
 
-enum fake_call_kind { CALL_MAP, CALL_PROTECT, CALL_UNPROTECT, CALL_WAKE };
+enum fake_call_kind {
+	CALL_MAP, CALL_PROTECT, CALL_UNPROTECT, CALL_WAKE, CALL_SCAN
+};
 
 struct fake_call {			/* one call of mmu_ops */
 	enum fake_call_kind kind;
@@ -66,6 +70,7 @@ struct fake_client {
 	pthread_mutex_t lock;
 	struct fake_page *pages;		/* (L) */
 	struct list_head waiters;		/* (L) threads in a fault */
+	bool async;				/* what it maps is VM_UFFD_ASYNC */
 	bool dead;				/* (L) mmu_ops do nothing */
 	unsigned int protect_fails;		/* (L) so many calls are -EAGAIN */
 	unsigned int protect_per_mille;		/* (L) at random */

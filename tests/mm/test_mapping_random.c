@@ -51,6 +51,7 @@ static struct modelled files[NR_FILES];
 static struct fake_client *clients_of_run[NR_CLIENTS];
 static uint64_t rand_state;
 static bool injected;			/* this step may fail */
+static bool scanned;			/* clients' stores raise no fault */
 static const char *doing;		/* for the log */
 static char buf[64 << 10], model_buf[64 << 10];
 
@@ -99,6 +100,14 @@ static void model_set_size(struct modelled *f, loff_t size)
 	if (size < f->size)
 		memset(f->model + size, 0, f->size - size);
 	f->size = size;
+}
+
+static struct fake_client *new_client(void)
+{
+	struct fake_client *c = fake_client_new(REGION);
+
+	c->async = scanned;
+	return c;
 }
 
 /* ---- single-threaded: what fails ---- */
@@ -412,7 +421,7 @@ static void op_client_dies(void)
 
 	doing = "exit";
 	fake_client_free(clients_of_run[i]);
-	clients_of_run[i] = fake_client_new(REGION);
+	clients_of_run[i] = new_client();
 }
 
 /* ---- single-threaded: the mount ---- */
@@ -447,7 +456,7 @@ static void model_write(struct modelled *f, loff_t pos, const void *data,
 static void op_mount_write(void)
 {
 	struct modelled *f = any_file();
-	bool kernel = rnd(2);
+	bool kernel = rnd(2) && !scanned;
 	ssize_t got;
 	loff_t pos;
 	size_t len;
@@ -474,6 +483,8 @@ static void op_kernel_read(void)
 	loff_t pos = index << PAGE_SHIFT, want;
 	ssize_t got;
 
+	if (scanned)
+		return;		/* what it keeps may grow old: let it not */
 	doing = "read by the kernel";
 	want = clamp_t(loff_t, f->size - pos, 0, PAGE_SIZE);
 	got = fake_kernel_read(f->m, index, buf);
@@ -653,7 +664,7 @@ static void files_up(enum fake_mode mode, int nr_nodes, bool threads)
 		memcpy(files[i].model, files[i].m->file->data, size);
 	}
 	for (int i = 0; i < NR_CLIENTS; i++)
-		clients_of_run[i] = fake_client_new(REGION);
+		clients_of_run[i] = new_client();
 }
 
 static void files_down(void)
@@ -751,6 +762,14 @@ static void model_unreachable(void)
 static void model_all_at_once(void)
 {
 	run_model(FAKE_ASYNC, 1, true, 30);
+}
+
+static void model_scanned(void)
+{
+	scanned = true;
+	run_model(FAKE_SYNC, 1, false, 0);
+	run_model(FAKE_ASYNC, 1, true, 30);
+	scanned = false;
 }
 
 /* ---- many threads ---- */
@@ -856,7 +875,7 @@ static void run_mount_reading(struct runner *r)
 {
 	unsigned int page = runner_page(r), n = test_rand(&r->rand) % COUNTERS;
 	uint64_t low = atomic_load(&done[page][n]), words[512];
-	bool kernel = test_rand(&r->rand) & 1;
+	bool kernel = (test_rand(&r->rand) & 1) && !scanned;
 	ssize_t got;
 
 	if (kernel)
@@ -881,7 +900,7 @@ static void run_mount_writing(struct runner *r)
 
 	if (page >= steady_pages)
 		return;
-	ret = test_rand(&r->rand) & 1 ?
+	ret = (test_rand(&r->rand) & 1) || scanned ?
 		fake_mount_write(files[1].m, pos, &word, 8) :
 		fake_kernel_write(files[1].m, pos, &word, 8);
 	if (ret != 8)
@@ -1054,16 +1073,26 @@ static void count_unreachable(void)
 	count(FAKE_ASYNC, 1, 20, true);
 }
 
+static void count_scanned(void)
+{
+	scanned = true;
+	count(FAKE_ASYNC, 1, 0, false);
+	count(FAKE_PLUG, 1, 20, true);
+	scanned = false;
+}
+
 static const struct test_case cases[] = {
 	{ "random operations agree with the model", model_plain },
 	{ "the same, store ends I/O late and out of order, two nodes", model_async },
 	{ "the same, anything may fail", model_failing },
 	{ "the same, clients are not always reached", model_unreachable },
 	{ "the same, all of it at once", model_all_at_once },
+	{ "the same, stores raise no fault, and are scanned for", model_scanned },
 	{ "no increment is lost, no reader sees the past", count_plain },
 	{ "the same counted, store ends I/O late and out of order", count_async },
 	{ "the same counted beside truncates, I/O in threads' own rings, two nodes", count_plug },
 	{ "the same counted, clients are not always reached", count_unreachable },
+	{ "the same counted, stores are scanned for", count_scanned },
 };
 
 int main(void)

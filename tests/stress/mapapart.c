@@ -113,7 +113,8 @@ static void open_fds(void)
 		if (me.fd[i] >= 0)
 			close(me.fd[i]);
 		me.fd[i] = open(file_path(opt.dir, 0), O_RDWR | O_CLOEXEC |
-				(opt.plain || i ? 0 : O_DIRECT));
+				(!opt.direct && (opt.plain || i) ?
+				 0 : O_DIRECT));
 		if (me.fd[i] < 0)
 			check(-errno, "open", 0, 0);
 	}

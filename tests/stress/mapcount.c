@@ -52,7 +52,7 @@ static struct {
 	const char *file, *backing;
 	uint64_t size, seed;
 	unsigned int procs, threads, seconds;
-	bool plain, keep, count, seq;
+	bool plain, direct, keep, count, seq;
 } opt = {
 	.size = 128ULL << 20, .procs = 2, .threads = 2, .seconds = 5,
 	.count = true, .seq = true,
@@ -119,7 +119,8 @@ static void map_file(void)
 	int err;
 
 	me.mapper.plain = opt.plain;
-	me.fd = open(opt.file, O_RDWR | O_CLOEXEC);
+	me.fd = open(opt.file, O_RDWR | O_CLOEXEC |
+		     (opt.direct ? O_DIRECT : 0));
 	if (me.fd < 0)
 		die("%s: %s", opt.file, strerror(errno));
 	err = mapper_mmap(&me.mapper, NULL, opt.size, PROT_READ | PROT_WRITE,
@@ -433,6 +434,7 @@ static void usage(FILE *f)
 		"  --seed=N         (the time)\n"
 		"  --only=PART      count or seq\n"
 		"  --plain          map with mmap(2)\n"
+		"  --direct         open with O_DIRECT: stores are scanned for\n"
 		"  --keep           do not remove the file\n");
 }
 
@@ -452,6 +454,7 @@ static const struct program_option options[] = {
 	{ "seed", .u64 = &opt.seed },
 	{ "only", .call = pick_part },
 	{ "plain", .on = &opt.plain },
+	{ "direct", .on = &opt.direct },
 	{ "keep", .on = &opt.keep },
 	{ .name = NULL },
 };

@@ -107,6 +107,7 @@ static void usage(FILE *f)
 		"  --procs=N       (3)   --files=N (2)   --len=KIB of a file (2048)\n"
 		"  --apart         all at once, each on bytes of its own\n"
 		"  --plain         map with mmap(2)\n"
+		"  --direct        open with O_DIRECT: stores are scanned for\n"
 		"  --no-mmap       only what goes through the mount\n"
 		"  --no-pollute    store nothing past a file's end in its last page\n"
 		"  --keep          do not remove the files\n"
@@ -123,6 +124,7 @@ static const struct program_option options[] = {
 	{ "len", .u64 = &opt.maxlen, .shift = 10 },
 	{ "apart", .on = &opt.apart },
 	{ "plain", .on = &opt.plain },
+	{ "direct", .on = &opt.direct },
 	{ "no-mmap", .on = &opt.no_mmap },
 	{ "no-pollute", .off = &opt.pollute },
 	{ "keep", .on = &opt.keep },

@@ -106,7 +106,7 @@ struct options {
 	unsigned int seconds;	/* 0: no limit */
 	unsigned int procs, files;
 	size_t maxlen;		/* of a file */
-	bool plain, keep, apart, pollute, verbose, no_mmap;
+	bool plain, direct, keep, apart, pollute, verbose, no_mmap;
 };
 
 extern struct options opt;

@@ -137,7 +137,8 @@ static int64_t do_open(const struct map_cmd *c)
 
 	if (*fd >= 0)
 		close(*fd);
-	*fd = open(file_path(opt.dir, c->file), c->flags | O_CLOEXEC, 0644);
+	*fd = open(file_path(opt.dir, c->file), c->flags | O_CLOEXEC |
+		   (opt.direct ? O_DIRECT : 0), 0644);
 	return *fd < 0 ? -errno : 0;
 }
 
