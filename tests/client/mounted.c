@@ -62,7 +62,8 @@ int make_file(const char *name, size_t nr, int flags)
 		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 		close(fd);
 	}
-	fd = open(on_mount(name), flags);
+	fd = open(on_mount(name), flags |
+		  (getenv("PAGEFS_TEST_DIRECT") ? O_DIRECT : 0));
 	CU_ASSERT(fd >= 0);
 	return fd;
 }

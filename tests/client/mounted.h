@@ -3,7 +3,9 @@
  * tests/client/mounted.h - what tests of libpagefs on a real mount share
  *
  * Run by tests/integration/mmap.sh with MNT, the mount, and BACK, the directory
- * behind it, in the environment; without them every case is skipped.
+ * behind it, in the environment; without them every case is skipped. With
+ * PAGEFS_TEST_DIRECT files are opened with O_DIRECT, so that stores are scanned
+ * for (scanned.sh).
  */
 #ifndef PAGEFS_TESTS_MOUNTED_H
 #define PAGEFS_TESTS_MOUNTED_H
