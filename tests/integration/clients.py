@@ -23,7 +23,8 @@ MSG = struct.Struct("=IHHIi8Q")
 MAGIC, VERSION = 0x53464750, 2
 (HELLO, UFFD, MMAP, COMMIT, MUNMAP, MPROTECT, MREMAP, MADVISE, MSYNC, MLOCK,
  MUNLOCK, MINCORE, STATS) = range(1, 14)
-HAVE_UFFD, USE_DEV = 1, 2
+HAVE_UFFD, USE_DEV, WANT_ASYNC = 1, 2, 4
+UFFD_SYNC, UFFD_ASYNC = 0, 1
 FIXED, NOREPLACE, PRIVATE, MAYMOVE = 1, 2, 0x10, 0x20
 INFO = struct.Struct("=IIQ112s")
 IOC_INFO = 2 << 30 | INFO.size << 16 | ord("P") << 8 | 0x50
@@ -38,6 +39,7 @@ TASK_SIZE = 0x7ffffffff000
 REGION = 1 << 30
 WPFLT = 3
 EPERM, EBADF, ENOMEM, EACCES, EFAULT, EEXIST = 1, 9, 12, 13, 14, 17
+EPROTO = 71
 EINVAL, ENOTTY = 22, 25
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -156,8 +158,12 @@ class Client:
 
     def give_uffd(self):
         self.uffd = self.make_uffd()
-        err = self.err(UFFD, fds=[self.uffd])
+        err = self.err(UFFD, UFFD_SYNC, fds=[self.uffd])
         assert err == 0, err
+        if self.flags & WANT_ASYNC:
+            self.async_uffd = self.make_uffd()
+            err = self.err(UFFD, UFFD_ASYNC, fds=[self.async_uffd])
+            assert err == 0, err
 
     def ask_map(self, fd, size, prot=READ | WRITE, flags=0, pgoff=0, addr=0):
         number = offer(fd, self.cookie)
@@ -203,6 +209,8 @@ def page_of(i):
 
 
 def data_file(mnt, flags=os.O_RDWR):
+    if os.environ.get("PAGEFS_TEST_DIRECT"):
+        flags |= os.O_DIRECT        # stores are scanned for
     return os.open(mnt + "/data", flags)
 
 
@@ -345,8 +353,11 @@ def not_a_uffd(mnt):
     for fd in data_file(mnt), os.pipe()[0], c.sock.fileno(), \
             os.open("/dev/null", os.O_RDWR), os.open("/", os.O_RDONLY):
         assert c.err(UFFD, fds=[fd]) == -EINVAL, fd
+        if c.flags & WANT_ASYNC:
+            assert c.err(UFFD, UFFD_ASYNC, fds=[fd]) == -EPROTO, fd
+        assert c.err(UFFD, 2, fds=[fd]) == -EINVAL, fd
     c.give_uffd()
-    # a second one is a descriptor that nobody expects
+    # one more is a descriptor that nobody expects
     e = Client(mnt, uffd=False)
     assert e.flags & HAVE_UFFD
     assert closed(lambda: e.ask(UFFD, fds=[e.make_uffd()]))
@@ -357,6 +368,24 @@ def not_a_uffd(mnt):
         e = Client(mnt, uffd=False)
         assert e.err(UFFD, fds=[c.uffd]) == -EINVAL
     in_child(other)
+
+
+def not_a_second_uffd(mnt):
+    c = Client(mnt, uffd=False)
+    if not c.flags & WANT_ASYNC:
+        return
+    first = c.make_uffd()
+    assert c.err(UFFD, UFFD_SYNC, fds=[first]) == 0
+    assert c.err(UFFD, UFFD_SYNC, fds=[c.make_uffd()]) == -EEXIST
+    for fd in data_file(mnt), os.pipe()[0], os.open("/dev/null", os.O_RDWR):
+        assert c.err(UFFD, UFFD_ASYNC, fds=[fd]) == -EINVAL, fd
+    assert c.err(UFFD, UFFD_ASYNC, fds=[first]) == -EINVAL
+    # without one it is served, by faults
+    fd = os.open(mnt + "/unscanned", os.O_RDWR | os.O_CREAT | os.O_DIRECT)
+    os.ftruncate(fd, 4 * PAGE)
+    addr = c.map(fd, 4 * PAGE)
+    ctypes.c_char.from_address(addr).value = b"x"
+    assert os.pread(fd, 1, 0) == b"x"
 
 
 def wrong_files(mnt):
@@ -1261,7 +1290,8 @@ def stuck_disk(mnt):
 
 CASES = [f for f in (
     garbage, half_message, empty_packet, wrong_version, unknown_type,
-    wrong_descriptors, without_hello, without_uffd, not_a_uffd, wrong_files,
+    wrong_descriptors, without_hello, without_uffd, not_a_uffd, not_a_second_uffd,
+    wrong_files,
     wrong_cookies, numbers_used_twice, numbers_of_others, too_many_offers,
     killed_with_offers, read_only, absurd_numbers, commit_nothing, killed_at_every_step,
     exits_with_requests, execs, execs_keeping_descriptors, closes_all,

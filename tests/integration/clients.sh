@@ -33,10 +33,15 @@ listens || skip "no userfaultfd for the daemon here"
 client data
 before=$(descriptors)
 client honest || fail "an honest client is not served"
-for name in $(client list); do
-	check "${name//_/ }" client "$name"
-	check "... and an honest client is served" client honest
+# Their stores raise faults; then they are scanned for, where the kernel can.
+for how in '' 1; do
+	export PAGEFS_TEST_DIRECT=$how
+	for name in $(client list); do
+		check "${name//_/ }${how:+, O_DIRECT}" client "$name"
+		check "... and an honest client is served" client honest
+	done
 done
+unset PAGEFS_TEST_DIRECT
 check "no descriptor is left behind" wait_until 20 as_many_descriptors "$before"
 socket=$(cat "$MNT/.pagefs/socket")
 check "the socket is this user's alone" [ "$(stat -c %a "$socket")" = 600 ]

@@ -186,6 +186,14 @@ for how in "killed under readers" "killed under writers" \
 	serve --memory=32M
 	dies "$how"
 done
+# Where their stores are scanned for, by another userfaultfd.
+export PAGEFS_TEST_DIRECT=1
+for how in "killed under writers" "killed with children" \
+	   "terminated under readers"; do
+	serve --memory=32M
+	dies "$how"
+done
+unset PAGEFS_TEST_DIRECT
 
 serve --memory=32M
 DAEMON=$DAEMON RESTART=$T/restart timeout 120 \
