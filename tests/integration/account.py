@@ -127,7 +127,8 @@ def test_device():
         write(name, os.urandom(size), sync=True)
         with open(f"{back}/{name}", "rb") as f:
             models[name] = bytearray(f.read())
-    write("mapped", bytes(1 << 20), sync=True)
+    for name in "mapped", "scanned":
+        write(name, bytes(1 << 20), sync=True)
     # Whole before: then the file system below writes data, and little else.
     write("whole", bytes(16 << 20), sync=True)
     clean()
@@ -142,9 +143,11 @@ def test_device():
                for name, size in sizes.items()]
     for thread in threads:
         thread.start()
-    if run != "-":
+    if run != "-":                  # first stores are faults, or found later
         subprocess.run([run, sys.executable, "-c", MAPPER, f"{mnt}/mapped"],
                        check=True, timeout=60)
+        subprocess.run([run, "--direct", sys.executable, "-c", MAPPER,
+                        f"{mnt}/scanned"], check=True, timeout=60)
     whole = os.urandom(16 << 20)
     for pos in range(0, len(whole), 1 << 18):
         write("whole", whole[pos:pos + (1 << 18)], pos)
@@ -152,7 +155,7 @@ def test_device():
     write("tail", tail)
     for thread in threads:
         thread.join()
-    for name in *sizes, "mapped", "whole", "tail":
+    for name in *sizes, "mapped", "scanned", "whole", "tail":
         sync_file(name)
 
     ours, device = own_sectors() - ours, sectors_of(disk) - device
@@ -175,6 +178,9 @@ def test_device():
     for name, data in *models.items(), ("whole", whole), ("tail", tail):
         with open(f"{back}/{name}", "rb") as f:
             assert f.read() == data, name
+    for name in "mapped", "scanned":
+        with open(f"{back}/{name}", "rb") as f:
+            assert run == "-" or any(f.read()), name
     dirtied, _ = times(events)
     assert max(dirtied.values()) > 1, "nothing was dirtied twice"
     reasons = {e["reason"] for e in writes}
@@ -245,12 +251,16 @@ def sync_by_msync(name):
     os.close(fd)
 
 
-def sync_by_client_msync(name):
+def sync_by_scanned_msync(name):
+    sync_by_client_msync(name, "--direct")
+
+
+def sync_by_client_msync(name, *options):
     write(name, bytes(4 * PAGE), sync=True)
     del trace.events[:]
     trace.drain()
     del trace.events[:]
-    subprocess.run([sys.argv[4], sys.executable, "-c", """
+    subprocess.run([sys.argv[4], *options, sys.executable, "-c", """
 import mmap, sys
 with open(sys.argv[1], "r+b") as f:
     m = mmap.mmap(f.fileno(), 0)
@@ -275,10 +285,11 @@ def test_sync():
     ways = [sync_by_fsync, sync_by_fdatasync, sync_by_o_dsync, sync_by_msync,
             sync_by_rename]
     if sys.argv[4] != "-":
-        ways.append(sync_by_client_msync)
+        ways += [sync_by_client_msync, sync_by_scanned_msync]
     for way in ways:
         way(way.__name__)
-        until(lambda: vmstat("nr_dirty") == 0 or way is sync_by_client_msync, 1,
+        mapped = way in (sync_by_client_msync, sync_by_scanned_msync)
+        until(lambda: vmstat("nr_dirty") == 0 or mapped, 1,
               way.__name__ + " leaves something dirty")
         sync_file(way.__name__)
         events = trace.drain()
@@ -293,7 +304,7 @@ def test_sync():
         nr = sum(e["nr"] for e in of(events, "writeback_pages"))
         # What clients stored to less than a second ago may be written again
         # when they are gone.
-        assert nr == 4 or (nr == 8 and way is sync_by_client_msync), events
+        assert nr == 4 or (nr == 8 and mapped), events
         print(way.__name__)
         del trace.events[:]
     trace.close()
@@ -452,17 +463,20 @@ def test_latency():
     start = of(events, "writeback_start")[0]["ts"]
     writes = sorted(of(events, "writeback_pages"), key=lambda e: e["ts"])
     assert len(writes) == pages and len(ends) >= pages, (len(writes), len(ends))
-    worst = 0
-    for e, end in zip(writes, ends):
-        real = (end - began) * 1e6              # since the sync began
-        worst = max(worst, abs(e["ts"] - start - real))
+    # The kernel may have written something else to the device meanwhile.
+    others, worst = len(ends) - pages, 0
+    for i, e in enumerate(writes):
+        real = (ends[i] - began) * 1e6          # since the sync began
+        later = (ends[i + others] - began) * 1e6
+        worst = max(worst, real - (e["ts"] - start), e["ts"] - start - later)
         begun = e["ts"] - e["device_us"] - e["queue_us"] - start
         assert -1000 <= begun, e
         # Pages come one after the other to who submits them.
         if e["index"] < 2 * 16:
             assert begun < 100e3 and e["queue_us"] < 100e3, e
-            assert abs(e["device_us"] - real) < 150e3, (e, real)
+            assert real - 150e3 < e["device_us"] < later + 150e3, (e, real)
     taken = (ends[pages - 1] - began) * 1e6
+    assert others < 10, "the device is somebody else's, too"
     print(f"{pages} writes took {taken / 1e3:.0f} ms; the trace's times of their "
           f"ends differ by {worst / 1e3:.0f} ms from the device's")
     assert taken > 0.7e6 * pages / iops, "the device is not slow"

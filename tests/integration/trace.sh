@@ -57,6 +57,7 @@ check "above the threshold the reason is background" trace background
 end() {
 	local pid began
 
+	rm -f "$T/end.out"
 	timeout 60 python3 -B "$PY" "$1" "$MNT" "$BACK" >"$T/end.out" 2>&1 &
 	pid=$!
 	wait_until 10 grep -q ready "$T/end.out" ||
@@ -77,6 +78,34 @@ end idle
 check "who does not read is not waited for ($TOOK ms)" [ "$TOOK" -lt 5000 ]
 
 if [ "$(id -u)" = 0 ]; then
+	start --memory=16M
+	cat "$MNT/.pagefs/trace" >"$T/seen" 2>&1 &
+	pid=$!
+	wait_until 10 sh -c "echo x >'$MNT/f'; grep -q dirty_page '$T/seen'" ||
+		fail "no reader"
+	refuse "umount finds a mount busy whose trace is read" busy umount "$MNT"
+	check "umount -l takes the name" umount -l "$MNT"
+	sleep 0.3
+	check "the reader reads on" kill -0 "$pid"
+	kill "$pid"
+	wait "$pid" 2>/dev/null
+	wait_until 10 gone "$DAEMON" || fail "the daemon waits for a killed reader"
+	wait "$DAEMON" || fail "exit status $? after umount -l"
+	check "what it left dirty is written" grep -qx x "$BACK/f"
+
+	start --memory=16M
+	cat "$MNT/.pagefs/trace" >/dev/null 2>&1 &
+	pid=$!
+	sleep 0.3
+	umount -f "$MNT" 2>/dev/null
+	wait_until 10 gone "$pid" || fail "a reader waits after umount -f"
+	wait "$pid"
+	wait_until 10 gone "$DAEMON" || fail "the daemon waits after umount -f"
+	wait "$DAEMON"
+	DAEMON=
+	is_mounted && umount "$MNT"
+	echo "ok - umount -f ends reader and daemon"
+
 	start --memory=16M --allow-other
 	chmod 755 "$T" "$MNT"
 	check "only root and the daemon's user may listen" trace rights
