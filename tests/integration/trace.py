@@ -325,9 +325,16 @@ def overwrite(nr):
 def test_slow():
     nr = 40 * 512
     overwrite(nr)
-    without = min(overwrite(nr) for _ in range(3))
+    without, with_it = [], []
+    for _ in range(5):              # in turns: the machine may be busy
+        without.append(overwrite(nr))
+        slow = Reader("event=writeback_dirty_page")
+        with_it.append(overwrite(nr))
+        slow.close()
+    without, with_it = min(without), min(with_it)
     slow = Reader("event=writeback_dirty_page")
-    with_it = min(overwrite(nr) for _ in range(3))
+    for _ in range(3):
+        overwrite(nr)
     events = slow.drain()
     lost = of(events, "lost")
     assert lost and "nr" in lost[0], events[:3]
@@ -336,7 +343,7 @@ def test_slow():
     assert total == 3 * nr, (total, 3 * nr)
     print(f"{nr} writes: {without:.2f} s, with a reader that sleeps "
           f"{with_it:.2f} s")
-    # Half as much again, if nothing is said: the machine may be busy.
+    # Half as much again, if nothing is said.
     slack = float(sys.argv[4])
     assert with_it < without * slack + 0.05, (with_it, without)
     slow.close()
