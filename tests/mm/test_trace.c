@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -210,20 +211,30 @@ static void *flood_for_ever(void *arg)
 	return NULL;
 }
 
+/* Until the writer, which goes on, is a whole ring ahead. */
+static void fall_behind(const struct trace_reader *reader, uint64_t until)
+{
+	while (trace_reader_pending(reader) < RING_SLOTS &&
+	       trace_clock_us() < until)
+		sched_yield();
+}
+
 /* The writer comes round again while the reader is at a record. */
 static void overtaken_again_and_again(void)
 {
 	struct trace_reader *reader = open_reader();
-	unsigned long times = 0, wrong = 0, last = 0;
-	uint64_t until = trace_clock_us() + 1000000;
+	unsigned long times = 0, wrong = 0, last = 0, nr = 0;
+	uint64_t until = trace_clock_us() + 10000000;
 	struct trace_record rec;
 	pthread_t thread;
 
 	atomic_store(&flood_stop, false);
 	CU_ASSERT_FATAL(!pthread_create(&thread, NULL, flood_for_ever, NULL));
-	while (times < 5000 && trace_clock_us() < until) {
+	while (times < 500 && trace_clock_us() < until) {
 		unsigned long lost = 0;
 
+		if (nr++ % 100 == 0)
+			fall_behind(reader, until);
 		if (!trace_reader_next(reader, &rec, &lost))
 			continue;
 		times += lost > 0;
