@@ -17,8 +17,8 @@
  * I1. A key names the same thing for good, or nothing any more: the kernel may
  *     come back to a node id at any time.
  *
- * Nothing here changes after the start but the socket's path, under a lock of
- * its own (a leaf): whoever makes texts looks after himself.
+ * Nothing here changes after the start but where one can connect, under locks
+ * of their own (leaves): whoever makes texts looks after himself.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -34,38 +34,66 @@
 /* Bytes with the terminator: as sun_path. */
 #define SOCKET_PATH_SIZE	108
 
-/* Fields: (L) lock. */
-static struct {
+/* Where somebody may connect. Fields: (L) lock. */
+struct ctl_place {
 	struct mutex lock;
-	char path[SOCKET_PATH_SIZE];	/* (L) "": clients connect nowhere */
-} ctl_socket = { .lock = MUTEX_INITIALIZER(LOCK_LEAF) };
+	char name[SOCKET_PATH_SIZE];	/* (L) "": nowhere */
+};
+
+static struct ctl_place ctl_socket = { .lock = MUTEX_INITIALIZER(LOCK_LEAF) };
+static struct ctl_place ctl_http = { .lock = MUTEX_INITIALIZER(LOCK_LEAF) };
+
+static void place_set(struct ctl_place *place, const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	/* One that is cut off would be another's. */
+	if (len >= sizeof(place->name))
+		len = 0;
+	mutex_lock(&place->lock);
+	memcpy(place->name, name ? name : "", len);
+	place->name[len] = '\0';
+	mutex_unlock(&place->lock);
+}
+
+static void place_get(struct ctl_place *place, char *buf, size_t size)
+{
+	mutex_lock(&place->lock);
+	snprintf(buf, size, "%s", place->name);
+	mutex_unlock(&place->lock);
+}
+
+static size_t place_show(struct ctl_place *place, char *buf, size_t size)
+{
+	char name[SOCKET_PATH_SIZE];
+
+	place_get(place, name, sizeof(name));
+	return *name ? (size_t)snprintf(buf, size, "%s\n", name) : 0;
+}
 
 void fs_set_socket(const char *path)
 {
-	size_t len = path ? strlen(path) : 0;
-
-	/* One that is cut off would be another's. */
-	if (len >= SOCKET_PATH_SIZE)
-		len = 0;
-	mutex_lock(&ctl_socket.lock);
-	memcpy(ctl_socket.path, path ? path : "", len);
-	ctl_socket.path[len] = '\0';
-	mutex_unlock(&ctl_socket.lock);
+	place_set(&ctl_socket, path);
 }
 
 void ctl_get_socket(char *buf, size_t size)
 {
-	mutex_lock(&ctl_socket.lock);
-	snprintf(buf, size, "%s", ctl_socket.path);
-	mutex_unlock(&ctl_socket.lock);
+	place_get(&ctl_socket, buf, size);
 }
 
 static size_t socket_show(char *buf, size_t size)
 {
-	char path[SOCKET_PATH_SIZE];
+	return place_show(&ctl_socket, buf, size);
+}
 
-	ctl_get_socket(path, sizeof(path));
-	return *path ? (size_t)snprintf(buf, size, "%s\n", path) : 0;
+void fs_set_http(const char *url)
+{
+	place_set(&ctl_http, url);
+}
+
+static size_t http_show(char *buf, size_t size)
+{
+	return place_show(&ctl_http, buf, size);
 }
 
 /* mm/'s counters, and what follows from the numbers in vm/. */
@@ -91,6 +119,7 @@ static const struct ctl_file diskstats_file = TEXT(diskstats_show);
 static const struct ctl_file files_file = {
 	.ops = &ctl_text_ops, .show = ctl_files_show,
 };
+static const struct ctl_file http_file = TEXT(http_show);
 static const struct ctl_file meminfo_file = TEXT(meminfo_show);
 static const struct ctl_file slabinfo_file = TEXT(slabinfo_show);
 static const struct ctl_file socket_file = TEXT(socket_show);
@@ -111,6 +140,7 @@ static const struct ctl_entry {
 	{ "buddyinfo",	S_IFREG | 0444, &buddyinfo_file, 0 },
 	{ "diskstats",	S_IFREG | 0444, &diskstats_file, 0 },
 	{ "files",	S_IFREG | 0400, &files_file, 0 },
+	{ "http",	S_IFREG | 0444, &http_file, 0 },
 	{ "maps",	S_IFDIR | 0555, NULL, CTL_MAPS },
 	{ "meminfo",	S_IFREG | 0444, &meminfo_file, 0 },
 	{ "slabinfo",	S_IFREG | 0444, &slabinfo_file, 0 },

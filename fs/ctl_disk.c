@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * fs/ctl_disk.c - the text of diskstats: what went to and from the store
+ * fs/ctl_disk.c - what went to and from the store: the text of diskstats, and
+ *                 the same in numbers
  *
  * One line for the backing directory's device, with its numbers, of our requests
  * alone. Times are not taken and are 0, as are merges: requests are made as
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "ctl.h"
+#include "pagefs_fs.h"
 
 /* What the kernel calls the device; one without a block device: us. */
 static void device_name(dev_t dev, char *name, size_t size)
@@ -28,6 +30,28 @@ static void device_name(dev_t dev, char *name, size_t size)
 	target[max_t(ssize_t, len, 0)] = '\0';
 	slash = strrchr(target, '/');
 	snprintf(name, size, "%s", slash ? slash + 1 : "pagefs");
+}
+
+bool fs_get_device(unsigned int nth, struct fs_device *dev)
+{
+	struct backing_dev_info *bdi = &sb.bdi;
+	struct backing_stats st;
+
+	if (nth)
+		return false;
+	backing_get_stats(&st);
+	device_name(sb.root->i_dev, dev->name, sizeof(dev->name));
+	dev->reads = st.rd_ios;
+	dev->read_bytes = st.rd_sectors * 512;
+	dev->writes = st.wr_ios;
+	dev->written_bytes = st.wr_sectors * 512;
+	dev->errors = st.errors;
+	dev->writeback_bytes = (unsigned long)
+		max(atomic_load(&bdi->nr_writeback), 0L) * PAGE_SIZE;
+	dev->bandwidth = atomic_load(&bdi->write_bandwidth) * PAGE_SIZE;
+	dev->busy_us = atomic_load(&bdi->busy_us);
+	dev->flushers = READ_ONCE(bdi->nr_flushers);
+	return true;
 }
 
 size_t diskstats_show(char *buf, size_t size)

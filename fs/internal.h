@@ -197,7 +197,6 @@ int fs_init(const struct fs_options *opts, char *msg, size_t msg_size);
  */
 int fs_exit(unsigned long *lostp);
 int fs_statfs(struct statvfs *st);
-int fs_sync(void);			/* all files, then syncfs */
 
 /* ---- inode.c ---- */
 

@@ -247,6 +247,13 @@ int trace_file_filter(struct trace_file *file, const char *buf, size_t len)
 	return 0;
 }
 
+void trace_file_select(struct trace_file *file, unsigned int events)
+{
+	mutex_lock(&file->lock);
+	trace_reader_select(file->reader, events);
+	mutex_unlock(&file->lock);
+}
+
 /* ---- begin and end ---- */
 
 struct trace_file *trace_file_new(void)

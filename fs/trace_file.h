@@ -9,6 +9,7 @@
 #include <linux/limits.h>
 
 #include "internal.h"
+#include "pagefs_fs.h"
 #include "trace.h"
 
 struct fuse_pollhandle;
@@ -40,16 +41,8 @@ struct trace_file {
 	struct list_head polled;	/* (Q) server.polled, or empty */
 };
 
-/* A new reader of everything, with one reference. Return: ERR_PTR(-EUSERS,
- * -ENOMEM, -EOPNOTSUPP). */
-struct trace_file *trace_file_new(void);
-/* With the last reference. */
-void trace_file_free(struct trace_file *file);
-/*
- * Whole lines, as many as there are room for and events; part of one if a reader
- * asks for less than a line. Never waits. Return: bytes; 0: there is nothing.
- */
-size_t trace_file_read(struct trace_file *file, char *buf, size_t size);
+/* trace_file_new() gives one reference, trace_file_free() comes with the last;
+ * these and trace_file_read() are in pagefs_fs.h. */
 bool trace_file_readable(struct trace_file *file);
 /* Is there so much that it need not wait for more? */
 bool trace_file_has_many(struct trace_file *file);

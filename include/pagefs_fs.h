@@ -103,4 +103,43 @@ dev_t fs_mount_dev(void);
  * copied; at most 107 bytes. NULL: nowhere. */
 void fs_set_socket(const char *path);
 
+/* ---- for who shows what happens: daemon/http*.c ---- */
+
+/* What .pagefs/http says, as fs_set_socket(). NULL: nothing. */
+void fs_set_http(const char *url);
+
+/*
+ * .pagefs/trace without the file: lines of JSON, of all events from now on. It
+ * never waits, and may be read until fs_umount(). One thread's at a time.
+ */
+struct trace_file;
+/* Return: ERR_PTR(-EUSERS): there are as many readers as can be; -ENOMEM,
+ * -EOPNOTSUPP. */
+struct trace_file *trace_file_new(void);
+void trace_file_free(struct trace_file *file);
+/* Only @events, bits of 1 << enum trace_event. */
+void trace_file_select(struct trace_file *file, unsigned int events);
+/* Whole lines, as many as there are and have room; part of one if a reader asks
+ * for less than a line. Return: bytes; 0: there is nothing. */
+size_t trace_file_read(struct trace_file *file, char *buf, size_t size);
+
+/* All that is dirty to the store, and the store to its device. Return: 0 or the
+ * first error met. */
+int fs_sync(void);
+
+/* A device of the store. Counts are of our requests alone, ever. */
+struct fs_device {
+	char name[64];			/* "sda1"; "pagefs": no block device */
+	unsigned long reads, writes;	/* requests */
+	unsigned long read_bytes, written_bytes;
+	unsigned long errors;		/* requests that failed */
+	unsigned long writeback_bytes;	/* being written now */
+	unsigned long bandwidth;	/* of writing, bytes a second: estimated */
+	unsigned long busy_us;		/* time it had something to write */
+	unsigned int flushers;		/* at work on it now */
+};
+/* Context: any thread, from fs_mount() to fs_umount(). Return: false: there are
+ * not so many. */
+bool fs_get_device(unsigned int nth, struct fs_device *dev);
+
 #endif /* PAGEFS_FS_H */

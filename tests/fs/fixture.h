@@ -15,6 +15,7 @@
 
 #include "harness.h"
 #include "internal.h"
+#include "pagefs_fs.h"
 
 #define FX_MEMORY	(32 * SZ_1M)
 

@@ -795,6 +795,63 @@ static void diskstats_count_io(void)
 	fixture_end();
 }
 
+/* ---- the live page ---- */
+
+static bool http_is(const char *want)
+{
+	struct ctl_handle *h;
+	char *text;
+	size_t len;
+	bool same;
+	int err;
+
+	h = open_as(&nobody, "http", O_RDONLY, &err);
+	if (!h)
+		return false;
+	text = read_all(h, 4096, &len);
+	same = !strcmp(text, want);
+	free(text);
+	ctl_release(h);
+	return same;
+}
+
+static void http_says_where(void)
+{
+	char long_url[300];
+
+	fixture_begin();
+	CU_ASSERT(http_is(""));
+	fs_set_http("http://127.0.0.1:8080/");
+	CU_ASSERT(http_is("http://127.0.0.1:8080/\n"));
+	memset(long_url, 'x', sizeof(long_url) - 1);
+	long_url[sizeof(long_url) - 1] = '\0';
+	fs_set_http(long_url);
+	CU_ASSERT(http_is(""));
+	fs_set_http(NULL);
+	CU_ASSERT(http_is(""));
+	fixture_end();
+}
+
+static void devices_are_counted(void)
+{
+	struct fs_device before, after;
+	struct inode *inode;
+
+	fixture_begin();
+	CU_ASSERT(fs_get_device(0, &before));
+	CU_ASSERT(!fs_get_device(1, &after));
+	CU_ASSERT(before.name[0] && before.bandwidth);
+	inode = make_file(sb.root, "f", PAGES);
+	CU_ASSERT_EQUAL(fs_fsync(inode, NULL, false), 0);
+	CU_ASSERT(fs_get_device(0, &after));
+	CU_ASSERT(after.writes > before.writes);
+	CU_ASSERT_EQUAL(after.written_bytes - before.written_bytes, LEN);
+	CU_ASSERT_EQUAL(after.writeback_bytes, 0);
+	CU_ASSERT_EQUAL(after.errors, 0);
+	iput(inode);
+	fixture_end();
+}
+
 static const struct test_case cases[] = {
 	{ "listings and lookups agree", listings_and_lookups_agree },
 	{ "attributes stay as they are", attributes_stay },
@@ -820,6 +877,8 @@ static const struct test_case cases[] = {
 	{ "a busy client is not waited for without end",
 	  a_busy_mm_is_not_waited_for_for_ever },
 	{ "diskstats counts requests", diskstats_count_io },
+	{ "http says where the live page is", http_says_where },
+	{ "devices are counted", devices_are_counted },
 };
 
 int main(void)
