@@ -26,6 +26,7 @@
 #include "mm.h"
 #include "mmzone.h"
 #include "config.h"
+#include "http.h"
 #include "log.h"
 
 #ifndef PAGEFS_VERSION
@@ -42,6 +43,8 @@ enum {
 	OPT_LATENCY,
 	OPT_SOCKET,
 	OPT_TRACK_STORES,
+	OPT_HTTP,
+	OPT_HTTP_ALLOW_REMOTE,
 	OPT_LOG_LEVEL,
 	OPT_FAKE_NODES,
 };
@@ -53,6 +56,8 @@ static const struct option long_options[] = {
 	{ "latency", required_argument, NULL, OPT_LATENCY },
 	{ "socket", required_argument, NULL, OPT_SOCKET },
 	{ "track-stores", required_argument, NULL, OPT_TRACK_STORES },
+	{ "http", required_argument, NULL, OPT_HTTP },
+	{ "http-allow-remote", no_argument, NULL, OPT_HTTP_ALLOW_REMOTE },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "fake-nodes", required_argument, NULL, OPT_FAKE_NODES },
@@ -82,10 +87,16 @@ static const char help_text[] =
 "                         auto   by scanning, where kernel and file allow it\n"
 "                                (default)\n"
 "                         fault  each by a fault\n"
+"  --http=ADDRESS:PORT  serve a live page for browsers, and /metrics, at an address\n"
+"                       of this machine alone: 127.0.0.1:8080 or [::1]:8080; port\n"
+"                       0: a free one, see .pagefs/http (default: nowhere)\n"
+"  --http-allow-remote  the address may be one that others can reach: whoever can\n"
+"                       sees names of files\n"
 "  -f, --foreground     do not detach; messages go to stderr\n"
 "  --log-level=LEVEL    error, warn, info (default) or debug\n"
 "  -o OPTION[,...]      mount options: memory=, cache=, log_level=, latency=,\n"
-"                       socket=, track_stores=, allow_other, and those of FUSE (ro, noatime, dev, suid, fsname=, ...)\n"
+"                       socket=, track_stores=, http=, http_allow_remote,\n"
+"                       allow_other, and those of FUSE (ro, noatime, dev, suid, fsname=, ...)\n"
 "  --fake-nodes=N       for tests: split the memory into N NUMA nodes\n"
 "  -h, --help           this text\n"
 "  -V, --version        the version\n"
@@ -236,6 +247,40 @@ static int set_socket(struct config *config, const char *text)
 	return 0;
 }
 
+static int set_http(struct config *config, const char *text)
+{
+	struct http_address address;
+	char *copy;
+
+	if (http_parse_address(text, &address)) {
+		log_msg(LOG_ERR, "http=%s: not an address and a port; say for example 127.0.0.1:8080 or [::1]:8080",
+			text);
+		return -EINVAL;
+	}
+	copy = strdup(text);
+	if (!copy) {
+		log_msg(LOG_ERR, "out of memory");
+		return -ENOMEM;
+	}
+	free(config->http);
+	config->http = copy;
+	return 0;
+}
+
+/* Options come in any order: when all have been read. */
+static int check_http(const struct config *config)
+{
+	struct http_address address;
+
+	if (!config->http || config->http_remote ||
+	    http_parse_address(config->http, &address) ||
+	    http_is_loopback(&address))
+		return 0;
+	log_msg(LOG_ERR, "http=%s: others can reach this address; 127.0.0.1 and [::1] are this machine's alone. If it is meant, say http-allow-remote",
+		config->http);
+	return -EINVAL;
+}
+
 static int set_fake_nodes(struct config *config, const char *text)
 {
 	char *end;
@@ -297,6 +342,8 @@ static int set_mount_option(struct config *config, const char *opt)
 		return set_socket(config, opt + 7);
 	if (!strncmp(opt, "track_stores=", 13))
 		return set_track_stores(config, opt + 13);
+	if (!strncmp(opt, "http=", 5))
+		return set_http(config, opt + 5);
 	if (!strncmp(opt, "log_level=", 10))
 		return set_log_level(config, opt + 10);
 	if (!strncmp(opt, "fake_nodes=", 11))
@@ -305,6 +352,8 @@ static int set_mount_option(struct config *config, const char *opt)
 		config->foreground = true;
 	else if (!strcmp(opt, "allow_other"))
 		config->allow_other = true;
+	else if (!strcmp(opt, "http_allow_remote"))
+		config->http_remote = true;
 	else
 		return pass_on(config, opt);
 	return 0;
@@ -350,6 +399,11 @@ static int set_option(struct config *config, int opt, char *arg)
 		return set_latency(config, arg);
 	case OPT_SOCKET:
 		return set_socket(config, arg);
+	case OPT_HTTP:
+		return set_http(config, arg);
+	case OPT_HTTP_ALLOW_REMOTE:
+		config->http_remote = true;
+		return 0;
 	case OPT_FAKE_NODES:
 		return set_fake_nodes(config, arg);
 	case OPT_ALLOW_OTHER:
@@ -422,6 +476,8 @@ static enum config_verdict parse(int argc, char **argv, struct config *config)
 		if (err)
 			return err == -ENOMEM ? CONFIG_ERROR : CONFIG_USAGE;
 	}
+	if (check_http(config))
+		return CONFIG_USAGE;
 	return set_operands(config, argc - optind, argv + optind);
 }
 
@@ -454,5 +510,6 @@ void config_free(struct config *config)
 	free(config->backing_dir);
 	free(config->mountpoint);
 	free(config->socket);
+	free(config->http);
 	free(config->fuse_opts);
 }

@@ -22,6 +22,8 @@ struct config {
 	bool foreground;
 	bool dry_run;		/* mount(8)'s -f: all but the mounting */
 	char *socket;		/* absolute; "": the default; NULL: none */
+	char *http;		/* address of the live page, or NULL */
+	bool http_remote;	/* it need not be loopback */
 	char *fuse_opts;	/* further -o options, comma separated, or NULL */
 };
 

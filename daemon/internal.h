@@ -132,6 +132,7 @@ void client_put(struct client *client);
 bool client_is_gone(struct client *client);
 /* It stands in the others' way. Any thread. */
 void client_kill(struct client *client, const char *why);
+/* In the table. Any thread. */
 unsigned int nr_clients(void);
 /* mmap_arm(), tried for a second. Context: client_lock(). */
 int client_arm(struct client *client, unsigned long addr, size_t len);

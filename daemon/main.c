@@ -3,11 +3,11 @@
  * daemon/main.c - pagefsd: the process
  *
  *   parent   config_parse, fork ... wait for the child's word ... exit 0 or 1
- *   child      setsid, mm_init, fs_mount, fuse_serve_start
- *              faultd_start, conn_listen --"ready"--> parent
+ *   child      setsid, mm_init, http_open, fs_mount, fuse_serve_start
+ *              faultd_start, conn_listen, http_start --"ready"--> parent
  *              uv_run: SIGTERM, SIGINT, or the kernel ended the session
  *              requests end, fuse_serve_stop, faults end, clients go,
- *              fs_umount, mm_exit, exit 0 or 1
+ *              http_stop, fs_umount, mm_exit, exit 0 or 1
  *
  * I1. fork() comes before the first thread.
  * I2. Until the word "ready" stderr is the caller's, and every failure has
@@ -37,6 +37,7 @@
 #include "mm_types.h"
 #include "pagefs_fs.h"
 #include "config.h"
+#include "http.h"
 #include "internal.h"
 #include "log.h"
 
@@ -285,6 +286,9 @@ static int umount_all(const struct config *config, struct server *server)
 		conn_exit();
 		clients_exit();
 	}
+	if (config->http)
+		fs_sync();	/* who watches sees it; errors come again */
+	http_stop();
 	err = fs_umount(&lost);
 	if (lost)
 		log_msg(LOG_ERR, "%s: %lu bytes could not be written and are lost: %s",
@@ -297,11 +301,18 @@ static int umount_all(const struct config *config, struct server *server)
 
 static int serve(const struct config *config, struct server *server, int ready_fd)
 {
-	int err = mount_all(config, server);
+	int err = http_open(config);
 
 	if (err)
 		return err;
+	err = mount_all(config, server);
+	if (err) {
+		http_stop();
+		return err;
+	}
 	err = start_clients(config, server);
+	if (!err)
+		err = http_start();
 	if (err) {
 		umount_all(config, server);
 		return err;

@@ -50,7 +50,7 @@ static struct {
 	struct client *_Atomic slots[MAX_CLIENTS];	/* S1 */
 	uint64_t next_number;		/* (L) */
 	atomic_uint nr_alive;		/* (A) allocated and not yet freed */
-	unsigned int nr;		/* (L) */
+	atomic_uint nr;			/* (A), written by the loop thread */
 	uv_timer_t timer;		/* (L) */
 	uv_work_t retry;		/* (L) */
 	bool retrying;			/* (L) */
@@ -118,7 +118,7 @@ struct client *client_of_pid(pid_t pid)
 
 unsigned int nr_clients(void)
 {
-	return table.nr;
+	return atomic_load(&table.nr);
 }
 
 /* ---- changes of its mappings ---- */
@@ -383,7 +383,7 @@ static void on_tick(uv_timer_t *timer)
 		BUG_ON(uv_queue_work(table.loop, &table.retry, retry_work,
 				     retry_done));
 	}
-	if (!table.nr && list_empty(&dead.waiting))
+	if (!atomic_load(&table.nr) && list_empty(&dead.waiting))
 		uv_timer_stop(timer);
 }
 
@@ -469,7 +469,7 @@ int client_add(struct client *client)
 	client->in_table = true;
 	client_get(client);		/* the table's */
 	atomic_store(slot, client);
-	table.nr++;
+	atomic_fetch_add(&table.nr, 1);
 	start_ticking();
 	log_msg(LOG_DEBUG, "client %d: here", client->pid);
 	return 0;
@@ -482,7 +482,7 @@ void client_drop(struct client *client)
 	client->in_table = false;
 	log_msg(LOG_DEBUG, "client %d: gone", client->pid);
 	atomic_store(&table.slots[client->id % MAX_CLIENTS], NULL);
-	table.nr--;
+	atomic_fetch_sub(&table.nr, 1);
 	faultd_del(client);
 	uv_close((uv_handle_t *)&client->death, on_death_closed);
 	conn_close_all(client);
