@@ -18,14 +18,14 @@ die() {
 	exit 1
 }
 
+# missing_packages LIST
 missing_packages() {
 	local package
 
 	while read -r package; do
 		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" \
 			2>/dev/null)" = installed ] || echo "$package"
-	done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' \
-			"$top/scripts/packages.txt")
+	done < <(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$top/scripts/$1")
 }
 
 as_root() {
@@ -36,22 +36,36 @@ as_root() {
 	fi
 }
 
+apt_install() {
+	say "installing $*"
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update \
+		</dev/null &&
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+		--no-install-recommends install "$@" </dev/null
+}
+
 # Leaves the machine alone when everything is there already.
 install_packages() {
 	local missing
 
 	command -v dpkg-query >/dev/null ||
 		die "this is not Debian: install what scripts/packages.txt names"
-	mapfile -t missing < <(missing_packages)
+	mapfile -t missing < <(missing_packages packages.txt)
 	[ ${#missing[@]} -gt 0 ] || return 0
-	say "installing ${missing[*]}"
 	[ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
 		die "as root: apt-get install ${missing[*]}"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update \
-		</dev/null || die "apt-get update failed"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
-		--no-install-recommends install "${missing[@]}" </dev/null ||
+	apt_install "${missing[@]}" ||
 		die "apt-get install failed: ${missing[*]}"
+}
+
+# What some tests want and nothing else does. They are skipped without.
+install_test_packages() {
+	local missing
+
+	mapfile -t missing < <(missing_packages packages-test.txt)
+	[ ${#missing[@]} -gt 0 ] || return 0
+	apt_install "${missing[@]}" ||
+		say "not installed: ${missing[*]}; what needs them is skipped"
 }
 
 # configure_in DIRECTORY [CONFIGURE OPTIONS]

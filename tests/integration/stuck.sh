@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
 # A disk that stands still under a client of many threads: others, whose pages are
-# in memory, are served.
+# in memory, are served, and so are those who look on.
 #
 # The disk is a loop device on a file of another mount, whose daemon we stop.
 . "${0%/*}/lib.sh"
@@ -36,17 +36,25 @@ head -c 64M /dev/urandom >"$BACK/large"
 head -c 1M /dev/urandom >"$BACK/small"
 sync
 
-start --memory=32M --log-level=debug
+start --memory=32M --log-level=debug --http=127.0.0.1:0
 wait_until 10 grep -q . "$MNT/.pagefs/socket" ||
 	skip "no userfaultfd for the daemon here"
 timeout -k 5 60 python3 "$TOP_SRCDIR/tests/integration/clients.py" "$MNT" \
 	stuck_disk >"$T/said" 2>&1 &
 client=$!
 wait_until 30 grep -q broken "$T/said" || { cat "$T/said"; fail "no clients"; }
+url=$(cat "$MNT/.pagefs/http")
 kill -STOP "$UNDER"
+MNT=$MNT timeout -k 5 50 python3 "$TOP_SRCDIR/tests/integration/http_client.py" \
+	"$url" alive >"$T/alive" 2>&1 &
+page=$!
 wait $client
 status=$?
+wait $page
+alive=$?
 kill -CONT "$UNDER"
+[ $alive = 0 ] || fail "the live page: $(cat "$T/alive")"
+echo "ok - the live page waits for nobody"
 check "a page in memory is had while another's faults wait for the disk" \
 	[ $status = 0 ]
 stop
