@@ -210,6 +210,24 @@ static bool is_slow(uint32_t opcode)
 	}
 }
 
+/*
+ * May its caller be in the middle of exec(2), closing what it must not hand on?
+ * Then reading its /proc/PID/stat may wait until that is through (seen on Linux
+ * 6.18), and that waits for our answer.
+ */
+static bool may_be_exec(uint32_t opcode)
+{
+	switch (opcode) {
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
+	case FUSE_RELEASEDIR:
+	case FUSE_SETATTR:	/* times, with what is gathered */
+		return true;
+	default:
+		return false;
+	}
+}
+
 void place_received(uint32_t opcode, uint32_t tid)
 {
 	bool reader = change_duty(my_id, my_id | SERVING);
@@ -228,7 +246,7 @@ void place_received(uint32_t opcode, uint32_t tid)
 	}
 	if (!reader)
 		return;
-	if (tid)
+	if (tid && !may_be_exec(opcode))
 		look_at_caller(tid);
 	pin_to(atomic_load(&place.target_cpu));
 	if (is_slow(opcode))

@@ -84,6 +84,28 @@ for cache in through none writeback; do
 	stop
 done
 
+# Programs that begin others with files open: their kernel closes those in
+# execve(2), and until we have answered nobody can look at what they are.
+start --memory=16M
+timeout 60 python3 - "$MNT" >"$T/exec.out" 2>&1 <<'PY' &
+import os, sys
+for i in range(200):
+    fd = os.open(sys.argv[1] + "/exec%d" % (i % 5), os.O_RDWR | os.O_CREAT)
+    for n in range(100):        # one caller, who is followed
+        os.pwrite(fd, b"x" * 100, 100 * n)
+    pid = os.fork()
+    if not pid:
+        for n in range(i % 20):
+            os.pwrite(fd, b"y", n)
+        os.execv("/bin/true", ["true"])
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(fd)
+PY
+wait_until 60 gone $! || fail "a program that begins another with files open hangs"
+wait $! || fail "programs that begin others: $(cat "$T/exec.out")"
+echo "ok - programs that begin others with files open"
+stop
+
 for nr in 1 5; do
 	for how in "umount -l $MNT" 'kill -TERM'; do
 		[ "$(id -u)" = 0 ] || [ "$how" = 'kill -TERM' ] || how="fusermount3 -uz $MNT"
