@@ -110,10 +110,20 @@ static size_t vmstat_text(char *buf, size_t size)
 	return len + min_t(size_t, max(n, 0), size - len - 1);
 }
 
+/* For whom sync(2) does not do it: Linux does not tell us of that. */
+static int sync_store(struct ctl_handle *h, const char *text)
+{
+	(void)h;
+	return strcmp(text, "1") && strcmp(text, "1\n") ? -EINVAL : fs_sync();
+}
+
 /* ---- the directory itself ---- */
 
 #define TEXT(fn)	{ .ops = &ctl_text_ops, .whole = (fn) }
 
+static const struct ctl_file advice_file = {
+	.ops = &ctl_text_ops, .show = ctl_advice_show,
+};
 static const struct ctl_file buddyinfo_file = TEXT(buddyinfo_show);
 static const struct ctl_file diskstats_file = TEXT(diskstats_show);
 static const struct ctl_file files_file = {
@@ -124,6 +134,10 @@ static const struct ctl_file meminfo_file = TEXT(meminfo_show);
 static const struct ctl_file slabinfo_file = TEXT(slabinfo_show);
 static const struct ctl_file socket_file = TEXT(socket_show);
 static const struct ctl_file swaps_file = TEXT(swaps_show);
+static const struct ctl_file_ops sync_ops = { .write = ctl_text_write };
+static const struct ctl_file sync_file = {
+	.ops = &sync_ops, .store = sync_store,
+};
 static const struct ctl_file throttled_file = TEXT(throttled_show);
 /* A stream: whoever opens it gets it from ctl_trace.c. */
 static const struct ctl_file trace_file;
@@ -137,6 +151,7 @@ static const struct ctl_entry {
 	const struct ctl_file *file;
 	enum ctl_dir_id dir;
 } root_entries[] = {
+	{ "advice",	S_IFREG | 0400, &advice_file, 0 },
 	{ "buddyinfo",	S_IFREG | 0444, &buddyinfo_file, 0 },
 	{ "diskstats",	S_IFREG | 0444, &diskstats_file, 0 },
 	{ "files",	S_IFREG | 0400, &files_file, 0 },
@@ -147,6 +162,8 @@ static const struct ctl_entry {
 	{ "smaps",	S_IFDIR | 0555, NULL, CTL_SMAPS },
 	{ "socket",	S_IFREG | 0444, &socket_file, 0 },
 	{ "swaps",	S_IFREG | 0444, &swaps_file, 0 },
+	/* Everybody may, as with sync(2). */
+	{ "sync",	S_IFREG | 0222, &sync_file, 0 },
 	{ "throttled",	S_IFREG | 0444, &throttled_file, 0 },
 	{ "trace",	S_IFREG | 0600, &trace_file, 0 },
 	{ "vm",		S_IFDIR | 0555, NULL, CTL_VM },

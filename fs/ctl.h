@@ -5,7 +5,7 @@
  *   ctl.c        the tree: names, node ids, attributes; whole texts
  *   ctl_text.c   open files: texts that are made piece by piece
  *   ctl_vm.c     vm/: numbers to set
- *   ctl_files.c  files
+ *   ctl_files.c  files, advice
  *   ctl_maps.c   maps/PID and smaps/PID
  *   ctl_disk.c   diskstats
  *
@@ -127,6 +127,7 @@ void ctl_escape(struct ctl_text *text, const char *s, const char *escape);
 /* ---- the texts ---- */
 
 int ctl_files_show(struct ctl_handle *h, struct ctl_text *text);
+int ctl_advice_show(struct ctl_handle *h, struct ctl_text *text);
 size_t diskstats_show(char *buf, size_t size);
 
 #endif /* PAGEFS_CTL_H */

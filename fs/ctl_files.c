@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * fs/ctl_files.c - the text of .pagefs/files: what is cached of which file
+ * fs/ctl_files.c - .pagefs/files: what is cached of which file; .pagefs/advice:
+ *                  what has been said of it
  *
  *   ino cached_kb dirty_kb writeback_kb mapped_kb oldest_ms path
+ *   ino policy path
  *
  * A line a file that has pages or is mapped. cached_kb counts all its pages,
  * mapped_kb those of them in clients' reach, oldest_ms is the age of the page
- * that has been dirty for longest, or 0. A file that has no name we know of is
+ * that has been dirty for longest, or 0. In advice are those that have a policy,
+ * with pages or without. A file that has no name we know of is
  * "-"; the others begin with the mount's root, "/".
  *
  * Files are met in the order of their numbers, and the cursor is the next of
@@ -84,11 +87,35 @@ static unsigned long mapped_pages(struct address_space *mapping)
 }
 
 /* Context: rename_lock, icache.lock. */
-static void show_inode(struct inode *inode, struct ctl_text *text)
+static void show_path(struct inode *inode, struct ctl_text *text)
 {
-	struct address_space *mapping = &inode->i_data;
 	char buf[PATH_MAX];
 	const char *path = __inode_path(inode, buf, sizeof(buf));
+
+	ctl_escape(text, path ? path : "-", " \t\n\\");
+	ctl_printf(text, "\n");
+}
+
+/* ---- a line of either ---- */
+
+/* What one of the two texts is. */
+struct inode_text {
+	const char *head;
+	bool (*wanted)(struct inode *inode);
+	/* All but the path. */
+	void (*show)(struct inode *inode, struct ctl_text *text);
+};
+
+static bool is_cached(struct inode *inode)
+{
+	struct address_space *mapping = &inode->i_data;
+
+	return READ_ONCE(mapping->nrpages) || mapping_mapped(mapping);
+}
+
+static void show_cached(struct inode *inode, struct ctl_text *text)
+{
+	struct address_space *mapping = &inode->i_data;
 
 	ctl_printf(text, "%llu %lu %lu %lu %lu %lu ",
 		   (unsigned long long)inode->i_ino,
@@ -96,20 +123,23 @@ static void show_inode(struct inode *inode, struct ctl_text *text)
 		   kb(READ_ONCE(mapping->nrdirty)),
 		   kb(READ_ONCE(mapping->nrwriteback)),
 		   kb(mapped_pages(mapping)), oldest_ms(mapping));
-	ctl_escape(text, path ? path : "-", " \t\n\\");
-	ctl_printf(text, "\n");
 }
 
-static bool is_of_interest(struct inode *inode)
+static bool is_advised(struct inode *inode)
 {
-	struct address_space *mapping = &inode->i_data;
-
-	return S_ISREG(READ_ONCE(inode->i_mode)) &&
-		(READ_ONCE(mapping->nrpages) || mapping_mapped(mapping));
+	return atomic_load(&inode->i_data.advice);
 }
+
+static void show_advice(struct inode *inode, struct ctl_text *text)
+{
+	ctl_printf(text, "%llu %s ", (unsigned long long)inode->i_ino,
+		   mapping_advice_name(&inode->i_data));
+}
+
+/* ---- all lines ---- */
 
 /* The next few. False: no room, or no more of them. */
-static bool show_gang(struct ctl_text *text)
+static bool show_gang(const struct inode_text *it, struct ctl_text *text)
 {
 	struct inode *inodes[GANG];
 	uint64_t next = text->cursor;
@@ -118,9 +148,12 @@ static bool show_gang(struct ctl_text *text)
 
 	nr = itable_gang(&next, inodes, GANG);
 	for (unsigned int i = 0; i < nr; i++) {
+		if (!S_ISREG(READ_ONCE(inodes[i]->i_mode)) ||
+		    !it->wanted(inodes[i]))
+			continue;
 		len = text->len;
-		if (is_of_interest(inodes[i]))
-			show_inode(inodes[i], text);
+		it->show(inodes[i], text);
+		show_path(inodes[i], text);
 		if (text->full) {
 			text->len = len;
 			text->cursor = inodes[i]->i_nodeid;
@@ -132,19 +165,42 @@ static bool show_gang(struct ctl_text *text)
 	return nr;
 }
 
-int ctl_files_show(struct ctl_handle *h, struct ctl_text *text)
+static int show_inodes(const struct inode_text *it, struct ctl_text *text)
 {
 	bool more;
 
-	(void)h;
 	if (!text->cursor)
-		ctl_printf(text, "ino cached_kb dirty_kb writeback_kb mapped_kb oldest_ms path\n");
+		ctl_printf(text, "%s\n", it->head);
 	do {
 		down_read(&sb.rename_lock);
 		mutex_lock(&icache.lock);
-		more = show_gang(text);
+		more = show_gang(it, text);
 		mutex_unlock(&icache.lock);
 		up_read(&sb.rename_lock);
 	} while (more);
 	return 0;
+}
+
+int ctl_files_show(struct ctl_handle *h, struct ctl_text *text)
+{
+	static const struct inode_text files = {
+		.head = "ino cached_kb dirty_kb writeback_kb mapped_kb oldest_ms path",
+		.wanted = is_cached,
+		.show = show_cached,
+	};
+
+	(void)h;
+	return show_inodes(&files, text);
+}
+
+int ctl_advice_show(struct ctl_handle *h, struct ctl_text *text)
+{
+	static const struct inode_text advice = {
+		.head = "ino policy path",
+		.wanted = is_advised,
+		.show = show_advice,
+	};
+
+	(void)h;
+	return show_inodes(&advice, text);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * fs/file.c - open files: open, read, write, fsync, truncate
+ * fs/file.c - open files: open, read, write, fsync, advice, truncate
  *
  *   write --> page cache --writepages--> backing file --fdatasync--> device
  *     |            |  end_page_writeback(err)      |  err
@@ -381,6 +381,27 @@ ssize_t fs_write_kcached(struct open_file *file, const struct fs_cred *cred,
 			 loff_t pos, const void *buf, size_t len)
 {
 	return __fs_write(file, cred, pos, buf, len, true);
+}
+
+/* ---- advice ---- */
+
+/* Root, the daemon's user, who has the mount, and the owner. */
+static bool may_set_policy(struct inode *inode, const struct fs_cred *cred)
+{
+	return cred->uid == 0 || cred->uid == geteuid() ||
+		cred->uid == READ_ONCE(inode->i_uid);
+}
+
+int fs_advise(struct inode *inode, const struct fs_cred *cred,
+	      enum fadvise advice, unsigned long *nrp)
+{
+	/* These two change nothing that lasts; as with posix_fadvise(2), whoever
+	 * has the file open may say them. */
+	if (advice != FADV_WILLNEED && advice != FADV_DONTNEED &&
+	    advice != NR_FADVISE && !may_set_policy(inode, cred))
+		return -EPERM;
+	*nrp = mapping_fadvise(&inode->i_data, advice);
+	return 0;
 }
 
 /* ---- truncate ---- */

@@ -26,6 +26,7 @@
  * Source: libfuse's fuse_lowlevel.h for the valid replies to each request.
  */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <linux/limits.h>
 
@@ -381,6 +382,37 @@ static void ioctl_offer(fuse_req_t req, uint64_t fh, const void *in_buf)
 		fuse_reply_ioctl(req, 0, &offer, sizeof(offer));
 }
 
+static void ioctl_advise(fuse_req_t req, uint64_t fh, const void *in_buf)
+{
+	static const enum fadvise advices[] = {
+		[PAGEFS_ADVISE_QUERY] = NR_FADVISE,
+		[PAGEFS_ADVISE_NORMAL] = FADV_NORMAL,
+		[PAGEFS_ADVISE_RANDOM] = FADV_RANDOM,
+		[PAGEFS_ADVISE_SEQUENTIAL] = FADV_SEQUENTIAL,
+		[PAGEFS_ADVISE_NOREUSE] = FADV_NOREUSE,
+		[PAGEFS_ADVISE_WILLNEED] = FADV_WILLNEED,
+		[PAGEFS_ADVISE_DONTNEED] = FADV_DONTNEED,
+	};
+	struct open_file *file = handle_get(HANDLE_FILE, fh);
+	struct fs_cred cred = op_cred(req);
+	struct pagefs_ioc_advise a;
+	unsigned long nr = 0;
+	int err = -ENOTTY;		/* a directory's */
+
+	memcpy(&a, in_buf, sizeof(a));
+	if (file)
+		err = a.flags || a.advice >= ARRAY_SIZE(advices) ? -EINVAL :
+			fs_advise(file->inode, &cred, advices[a.advice], &nr);
+	if (err) {
+		reply_err(req, err);
+		return;
+	}
+	a.nr_pages = nr;
+	snprintf(a.policy, sizeof(a.policy), "%s",
+		 mapping_advice_name(&file->inode->i_data));
+	fuse_reply_ioctl(req, 0, &a, sizeof(a));
+}
+
 /*
  * The kernel brings, and has room for, what the number of the request says; it
  * asks for directories too, from 7.18 on.
@@ -399,6 +431,10 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned int cmd, void *arg
 		 in_size >= sizeof(struct pagefs_ioc_offer) &&
 		 out_size >= sizeof(struct pagefs_ioc_offer))
 		ioctl_offer(req, fi->fh, in_buf);
+	else if (cmd == PAGEFS_IOC_ADVISE &&
+		 in_size >= sizeof(struct pagefs_ioc_advise) &&
+		 out_size >= sizeof(struct pagefs_ioc_advise))
+		ioctl_advise(req, fi->fh, in_buf);
 	else
 		reply_err(req, -ENOTTY);
 }

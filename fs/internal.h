@@ -526,6 +526,12 @@ int fs_fsync(struct inode *inode, struct open_file *file, bool datasync);
  */
 int fs_sync_range(struct inode *inode, atomic_uint *since, loff_t pos,
 		  size_t len);
+/*
+ * What @cred says of the file for everybody (NR_FADVISE: nothing); *@nrp as
+ * mapping_fadvise() has it. Return: 0, -EPERM: a policy is the owner's to set.
+ */
+int fs_advise(struct inode *inode, const struct fs_cred *cred,
+	      enum fadvise advice, unsigned long *nrp);
 /* Bytes or blocks have changed now: times, and st_blocks has to be asked for. */
 void inode_contents_changed(struct inode *inode);
 /* The size changes: page cache, backing file, times. Takes i_rwsem itself. */

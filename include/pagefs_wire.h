@@ -137,4 +137,32 @@ struct pagefs_ioc_offer {
 #define PAGEFS_IOC_OFFER	_IOWR('P', 0x51, struct pagefs_ioc_offer)
 #define PAGEFS_OFFERS_MAX	64u	/* arbitrary; the library has one at a time */
 
+/*
+ * Asked of a descriptor of a regular file: how it will be used, by everybody.
+ * The policies stay until others are set, or the daemon forgets the file; they
+ * are the file's owner's to set, root's, and the daemon's user's.
+ *	ENOTTY	not a regular file of a pagefs mount
+ *	EINVAL	no such advice
+ *	EPERM	a policy, and not the owner
+ */
+enum pagefs_advice {
+	PAGEFS_ADVISE_QUERY,		/* only out is wanted */
+	PAGEFS_ADVISE_NORMAL,
+	PAGEFS_ADVISE_RANDOM,
+	PAGEFS_ADVISE_SEQUENTIAL,
+	PAGEFS_ADVISE_NOREUSE,
+	PAGEFS_ADVISE_WILLNEED,
+	PAGEFS_ADVISE_DONTNEED,
+};
+
+struct pagefs_ioc_advise {
+	uint32_t advice;	/* in: enum pagefs_advice */
+	uint32_t flags;		/* in: 0 */
+	uint64_t nr_pages;	/* out: WILLNEED: cached or being read; DONTNEED:
+				 * dropped */
+	char policy[32];	/* out: "normal", or "random", "sequential" and
+				 * "noreuse", with a comma between two */
+};
+#define PAGEFS_IOC_ADVISE	_IOWR('P', 0x52, struct pagefs_ioc_advise)
+
 #endif /* PAGEFS_WIRE_H */

@@ -110,7 +110,24 @@ struct address_space {
 	struct list_head io_list;		/* (W) one of its device's b_* lists */
 	pgoff_t writeback_index;		/* only the holder of WB_SYNCING */
 	struct window *_Atomic window;		/* (A) set once: window.h */
+	atomic_uint advice;			/* (A) AS_* below */
 };
+
+/*
+ * How the file will be used, as somebody has said who may. Of all its readers:
+ * that is what differs from posix_fadvise(2), of which a file system hears
+ * nothing when it is not the kernel's.
+ */
+#define AS_RANDOM	0x1u	/* nothing is read but what is asked for */
+#define AS_SEQUENTIAL	0x2u	/* windows begin at their limit, which is doubled */
+#define AS_NOREUSE	0x4u	/* use does not make a page active */
+
+static inline bool mapping_advised(const struct address_space *mapping,
+				   unsigned int advice)
+{
+	return atomic_load_explicit(&mapping->advice, memory_order_relaxed) &
+		advice;
+}
 
 #define WB_DIRTY	0x1	/* has something to write or in flight: on a list */
 #define WB_SYNCING	0x2	/* a flusher works on it: on b_syncing */
@@ -305,6 +322,28 @@ int read_page_locked(struct address_space *mapping, struct page *page);
 /* Start reading [@index, @index + @nr) without waiting: fadvise WILLNEED. */
 void force_page_cache_readahead(struct address_space *mapping, pgoff_t index,
 				unsigned long nr);
+
+/* ---- mm/fadvise.c ---- */
+
+enum fadvise {
+	FADV_NORMAL,		/* none of the policies */
+	FADV_RANDOM,		/* these two exclude each other, */
+	FADV_SEQUENTIAL,
+	FADV_NOREUSE,		/* and go with this one */
+	FADV_WILLNEED,		/* the file is read in; nobody waits */
+	FADV_DONTNEED,		/* what is clean and nobody uses goes */
+	NR_FADVISE,
+};
+
+/**
+ * mapping_fadvise - follow advice about a whole file
+ * Context: may sleep. Return: for FADV_WILLNEED, pages that are cached now or
+ *          being read; for FADV_DONTNEED, pages that went; else 0.
+ */
+unsigned long mapping_fadvise(struct address_space *mapping,
+			      enum fadvise advice);
+/* The policy in words: "normal", "random", "sequential,noreuse", ... */
+const char *mapping_advice_name(const struct address_space *mapping);
 
 /* mm/readahead.c: at a missing page, and at a marker page. */
 void page_cache_sync_readahead(struct address_space *mapping,

@@ -77,13 +77,27 @@ static unsigned int around_stream(struct fault_around *around, pgoff_t index)
 	return oldest;
 }
 
+/* What the client has said of the mapping, else what was said of the file. */
+static bool is_random(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & (VM_RAND_READ | VM_SEQ_READ) ?
+		vma->vm_flags & VM_RAND_READ :
+		mapping_advised(vma->vm_file->f_mapping, AS_RANDOM);
+}
+
+static bool is_sequential(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_SEQ_READ ||
+		mapping_advised(vma->vm_file->f_mapping, AS_SEQUENTIAL);
+}
+
 /* As around_pages(), wherever the VMA and the chunk end. */
 static unsigned int stream_pages(struct vm_area_struct *vma, pgoff_t index)
 {
 	struct fault_around *around;
 	unsigned int nr = 1, i;
 
-	if (vma->vm_flags & VM_RAND_READ)
+	if (is_random(vma))
 		return 1;
 	around = vma_around(vma);
 	if (!around)
@@ -92,7 +106,7 @@ static unsigned int stream_pages(struct vm_area_struct *vma, pgoff_t index)
 	i = around_stream(around, index);
 	if (around->stream[i].size)
 		nr = min(around->stream[i].size * AROUND_GROWTH, WINDOW_BATCH);
-	else if (vma->vm_flags & VM_SEQ_READ)
+	else if (is_sequential(vma))
 		nr = WINDOW_BATCH;
 	around->stream[i].size = nr;
 	around->stream[i].next = index + nr;

@@ -370,6 +370,14 @@ static bool read_goes_on(const struct file_ra_state *ra, loff_t pos,
 	return (pos & ~PAGE_MASK) && READ_ONCE(ra->prev_index) == index;
 }
 
+/* @page has been read or written to: is it to stay longer for that? */
+static void file_page_accessed(const struct address_space *mapping,
+			       struct page *page)
+{
+	if (likely(!mapping_advised(mapping, AS_NOREUSE)))
+		mark_page_accessed(page);
+}
+
 int filemap_get_pages(struct address_space *mapping, struct file_ra_state *ra,
 		      loff_t pos, size_t len, struct page **pages,
 		      unsigned int max, size_t *bytesp)
@@ -395,7 +403,7 @@ int filemap_get_pages(struct address_space *mapping, struct file_ra_state *ra,
 			break;
 		}
 		if (nr || !ra || !read_goes_on(ra, pos, index))
-			mark_page_accessed(page);
+			file_page_accessed(mapping, page);
 		pages[nr++] = page;
 		index++;
 	}
@@ -570,7 +578,7 @@ static int write_one_page(struct address_space *mapping, loff_t pos,
 			access = write_end(mapping, page, pos + len) || !off;
 		unlock_page(page);
 		if (!err && access)
-			mark_page_accessed(page);
+			file_page_accessed(mapping, page);
 		put_page(page);
 	} while (err == -EAGAIN);
 	return err;

@@ -240,7 +240,8 @@ static void count_soft(struct page *page, vm_fault_t *ret)
 {
 	if (!page_test_clear(page, PG_workingset))
 		return;
-	page_set(page, PG_referenced);
+	if (!mapping_advised(page_mapping(page), AS_NOREUSE))
+		page_set(page, PG_referenced);
 	page_clear(page, PG_stream);
 	*ret |= VM_FAULT_SOFT;
 }

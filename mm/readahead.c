@@ -19,6 +19,9 @@
  * by several threads, so requests of one stream arrive slightly out of order:
  * a miss within one request of a window's end still continues it.
  *
+ * What has been said of the file (fadvise.c) goes before what is seen: a random
+ * one has no windows, a sequential one has large ones from the first miss on.
+ *
  * Locks: ra->lock for the choice; none over I/O but invalidate_lock (read).
  * Source: Linux mm/readahead.c (ondemand_readahead: window sizes, marker).
  *         Differs: several streams per file instead of a look at the cache's
@@ -75,6 +78,13 @@ static unsigned int get_next_ra_size(unsigned int cur, unsigned int max)
 	if (cur <= max / 2)
 		return cur * 2;
 	return max;
+}
+
+static unsigned int ra_limit(const struct address_space *mapping,
+			     const struct file_ra_state *ra)
+{
+	return mapping_advised(mapping, AS_SEQUENTIAL) ? 2 * ra->ra_pages :
+		ra->ra_pages;
 }
 
 /* ---- doing it ---- */
@@ -222,26 +232,30 @@ static pgoff_t ra_marker(const struct ra_stream *s)
  *                                   were faster: just the request
  *   inside a window                 its pages were reclaimed before their
  *                                   use: the window was too large, halve it
+ *   said to be sequential           the largest window
  *   start of the file               first window
  *   anything else                   just the request
  */
-static struct ra_stream *ra_choose(struct file_ra_state *ra, pgoff_t index,
+static struct ra_stream *ra_choose(const struct address_space *mapping,
+				   struct file_ra_state *ra, pgoff_t index,
 				   unsigned int req)
 {
 	struct ra_stream *s = ra_find_stream(ra, index, req);
-	unsigned int size;
+	bool sequential = mapping_advised(mapping, AS_SEQUENTIAL);
+	unsigned int size, limit = ra_limit(mapping, ra);
 
 	if (s && s->fillers && index < s->start + s->size)
 		return NULL;
 	if (s && index >= s->start + s->size) {
-		size = max(get_next_ra_size(s->size, ra->ra_pages), req);
+		size = max(get_next_ra_size(s->size, limit), req);
 		ra_set_window(ra, s, index, size, size - req);
 	} else if (s) {
 		size = max(s->size / 2, req);
 		ra_set_window(ra, s, index, size, size - req);
-	} else if (index == 0 && req < ra->ra_pages) {
+	} else if ((sequential || index == 0) && req < limit) {
 		s = ra_oldest_stream(ra);
-		size = max(get_init_ra_size(req, ra->ra_pages), req);
+		size = sequential ? limit :
+			max(get_init_ra_size(req, limit), req);
 		ra_set_window(ra, s, index, size, size - req);
 	} else {
 		s = ra_oldest_stream(ra);
@@ -273,9 +287,13 @@ void page_cache_sync_readahead(struct address_space *mapping,
 
 	if (!ra->ra_pages)
 		return;
+	if (mapping_advised(mapping, AS_RANDOM)) {
+		do_page_cache_ra(mapping, index, req, req, (pgoff_t)-1, mode);
+		return;
+	}
 	count_vm_event(RA_SYNC);
 	mutex_lock(&ra->lock);
-	s = ra_choose(ra, index, req);
+	s = ra_choose(mapping, ra, index, req);
 	if (s)
 		ra_fill(mapping, ra, s, req, mode);
 	mutex_unlock(&ra->lock);
@@ -287,21 +305,22 @@ void page_cache_async_readahead(struct address_space *mapping,
 				struct file_ra_state *ra, struct page *page,
 				pgoff_t index, unsigned long req_count)
 {
+	unsigned int size, limit = ra_limit(mapping, ra);
 	struct ra_stream *s;
-	unsigned int size;
 
-	if (!ra->ra_pages || !page_test_clear(page, PG_readahead))
+	if (!ra->ra_pages || !page_test_clear(page, PG_readahead) ||
+	    mapping_advised(mapping, AS_RANDOM))
 		return;
 	mutex_lock(&ra->lock);
 	s = ra_find_stream(ra, index, req_count);
 	if (s) {
 		/* All of the new window is ahead: its first page is the marker */
-		size = get_next_ra_size(s->size, ra->ra_pages);
+		size = get_next_ra_size(s->size, limit);
 		ra_set_window(ra, s, s->start + s->size, size, size);
 	} else {
 		/* Another file's marker, or a stream we have forgotten. */
 		s = ra_oldest_stream(ra);
-		size = get_init_ra_size(req_count, ra->ra_pages);
+		size = get_init_ra_size(req_count, limit);
 		ra_set_window(ra, s, index + 1, size, size);
 	}
 	count_vm_event(RA_ASYNC);

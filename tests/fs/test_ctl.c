@@ -852,6 +852,96 @@ static void devices_are_counted(void)
 	fixture_end();
 }
 
+/* ---- advice, sync ---- */
+
+static void advice_lists_who_has_a_policy(void)
+{
+	static const struct fs_cred owner = { 1234, 1234 };
+	struct inode *inode, *other;
+	unsigned long nr = 0;
+	char *line;
+
+	fixture_begin();
+	other = make_file(sb.root, "other", 1);
+	inode = fx_create(sb.root, "a b");	/* without a page */
+	CU_ASSERT_STRING_EQUAL(text_of("advice"), "ino policy path\n");
+	CU_ASSERT_EQUAL(fs_advise(inode, &fx_root, FADV_RANDOM, &nr), 0);
+	CU_ASSERT_EQUAL(fs_advise(inode, &nobody, FADV_NOREUSE, &nr), -EPERM);
+	CU_ASSERT_EQUAL(fs_advise(inode, &owner, FADV_NORMAL, &nr), -EPERM);
+	CU_ASSERT_EQUAL(fs_advise(inode, &nobody, NR_FADVISE, &nr), 0);
+	CU_ASSERT_EQUAL(fs_advise(other, &nobody, FADV_WILLNEED, &nr), 0);
+	CU_ASSERT_EQUAL(nr, 1);
+	CU_ASSERT_EQUAL(fs_fsync(other, NULL, false), 0);
+	CU_ASSERT_EQUAL(fs_advise(other, &nobody, FADV_DONTNEED, &nr), 0);
+	CU_ASSERT_EQUAL(nr, 1);
+	CU_ASSERT_EQUAL(other->i_data.nrpages, 0);
+	inode->i_uid = owner.uid;
+	CU_ASSERT_EQUAL(fs_advise(inode, &owner, FADV_NOREUSE, &nr), 0);
+	BUG_ON(asprintf(&line, "ino policy path\n%llu random,noreuse /a\\040b\n",
+			(unsigned long long)inode->i_ino) < 0);
+	CU_ASSERT_STRING_EQUAL(text_of("advice"), line);
+	CU_ASSERT_EQUAL(fs_advise(inode, &owner, FADV_NORMAL, &nr), 0);
+	CU_ASSERT_STRING_EQUAL(text_of("advice"), "ino policy path\n");
+	CU_ASSERT_EQUAL(try_open(&nobody, "advice", O_RDONLY), -EACCES);
+	free(line);
+	iput(other);
+	iput(inode);
+	fixture_end();
+}
+
+static ssize_t write_as(const struct fs_cred *cred, const char *path,
+			const char *text)
+{
+	int err;
+	struct ctl_handle *h = open_as(cred, path, O_WRONLY, &err);
+	ssize_t n;
+
+	if (!h)
+		return err;
+	n = ctl_write(h, text, strlen(text), 0);
+	ctl_release(h);
+	return n;
+}
+
+/* @name in the backing directory, as long as its @pages say? */
+static bool store_has(const char *name, unsigned int pages)
+{
+	struct stat st;
+
+	return !fstatat(fx_fd, name, &st, 0) && st.st_size == PAGE_POS(pages);
+}
+
+static void sync_writes_everything(void)
+{
+	struct inode *a, *b;
+
+	fixture_begin();
+	write_text("vm/dirty_writeback_centisecs", "0");
+	a = make_file(sb.root, "a", 3);
+	b = make_file(sb.root, "b", 5);
+	CU_ASSERT_FALSE(store_has("a", 3));
+	CU_ASSERT_EQUAL(write_as(&nobody, "sync", "2"), -EINVAL);
+	CU_ASSERT_EQUAL(write_as(&nobody, "sync", ""), -EINVAL);
+	CU_ASSERT_EQUAL(write_as(&nobody, "sync", "11"), -EINVAL);
+	CU_ASSERT_FALSE(store_has("a", 3));
+	CU_ASSERT_EQUAL(try_open(&fx_root, "sync", O_RDONLY), -EACCES);
+	CU_ASSERT_EQUAL(write_as(&nobody, "sync", "1\n"), 2);
+	CU_ASSERT(store_has("a", 3) && store_has("b", 5));
+	CU_ASSERT_FALSE(inode_is_dirty(a) || inode_is_dirty(b));
+	CU_ASSERT(fx_write(a, "again"));
+	backing_fail(BACKING_WRITE, 1, -EIO);
+	CU_ASSERT_EQUAL(write_as(&fx_root, "sync", "1"), -EIO);
+	backing_fail(BACKING_WRITE, 0, 0);
+	CU_ASSERT_EQUAL(write_as(&fx_root, "sync", "1"), 1);
+	/* Whoever has the file open hears of it all the same. */
+	CU_ASSERT_EQUAL(fs_fsync(a, NULL, false), -EIO);
+	CU_ASSERT_EQUAL(fs_fsync(a, NULL, false), 0);
+	write_text("vm/dirty_writeback_centisecs", "500");
+	iput(a);
+	iput(b);
+	fixture_end();
+}
+
 static const struct test_case cases[] = {
 	{ "listings and lookups agree", listings_and_lookups_agree },
 	{ "attributes stay as they are", attributes_stay },
@@ -877,6 +967,9 @@ static const struct test_case cases[] = {
 	{ "a busy client is not waited for without end",
 	  a_busy_mm_is_not_waited_for_for_ever },
 	{ "diskstats counts requests", diskstats_count_io },
+	{ "advice lists who has a policy, which not everybody may set",
+	  advice_lists_who_has_a_policy },
+	{ "sync writes everything, for everybody", sync_writes_everything },
 	{ "http says where the live page is", http_says_where },
 	{ "devices are counted", devices_are_counted },
 };

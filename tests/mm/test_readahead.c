@@ -266,6 +266,129 @@ static void failure_ahead_is_the_readers_only_there(void)
 	down();
 }
 
+/* ---- what has been said of the file ---- */
+
+static void advised_random_reads_nothing_ahead(void)
+{
+	unsigned long ahead, windows;
+
+	up(FAKE_SYNC, NR_PAGES << PAGE_SHIFT);
+	ahead = vm_event(PGREADAHEAD);
+	windows = vm_event(RA_SYNC);
+	mapping_fadvise(&file->mapping, FADV_RANDOM);
+	for (pgoff_t i = 0; i < 100; i++)
+		CU_ASSERT(read_pages(i, 1));
+	CU_ASSERT_EQUAL(pages_read(), 100);
+	/* What is asked for at once is read at once: 16 pages here. */
+	CU_ASSERT(read_pages(100, 64));
+	CU_ASSERT_EQUAL(pages_read(), 164);
+	CU_ASSERT_EQUAL(calls(), 100 + 64 / 16);
+	CU_ASSERT_EQUAL(vm_event(PGREADAHEAD), ahead);
+	CU_ASSERT_EQUAL(vm_event(RA_SYNC), windows);
+	mapping_fadvise(&file->mapping, FADV_NORMAL);
+	CU_ASSERT(read_pages(164, 1));
+	CU_ASSERT(read_pages(165, 1));
+	CU_ASSERT(pages_read() > 166);
+	down();
+}
+
+/* A marker left from before starts nothing any more. */
+static void advised_random_passes_markers(void)
+{
+	pgoff_t i = 0;
+
+	up(FAKE_SYNC, NR_PAGES << PAGE_SHIFT);
+	CU_ASSERT(read_pages(0, 4));
+	mapping_fadvise(&file->mapping, FADV_RANDOM);
+	for (unsigned long cached = file->mapping.nrpages; i < cached; i++)
+		CU_ASSERT(read_pages(i, 1));
+	CU_ASSERT_EQUAL(file->mapping.nrpages, i);
+	down();
+}
+
+static void advised_sequential_reads_far_ahead(void)
+{
+	up(FAKE_SYNC, NR_PAGES << PAGE_SHIFT);
+	mapping_fadvise(&file->mapping, FADV_SEQUENTIAL);
+	/* In the middle, at the first miss. */
+	CU_ASSERT(read_pages(700, 1));
+	CU_ASSERT_EQUAL(pages_read(), 2 * RA_PAGES);
+	CU_ASSERT_STRING_EQUAL(mapping_advice_name(&file->mapping), "sequential");
+	mapping_fadvise(&file->mapping, FADV_NORMAL);
+	CU_ASSERT(read_pages(100, 1));
+	CU_ASSERT_EQUAL(pages_read(), 2 * RA_PAGES + 1);
+	down();
+}
+
+static void advised_noreuse_activates_nothing(void)
+{
+	unsigned long active;
+
+	up(FAKE_SYNC, NR_PAGES << PAGE_SHIFT);
+	mapping_fadvise(&file->mapping, FADV_NOREUSE);
+	active = vm_event(PGACTIVATE);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(read_pages(0, 64));
+	CU_ASSERT_EQUAL(fake_write(file, 0, buf, 64 * PAGE_SIZE),
+			64 * (long)PAGE_SIZE);
+	CU_ASSERT_EQUAL(vm_event(PGACTIVATE), active);
+	mapping_fadvise(&file->mapping, FADV_NORMAL);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT(read_pages(0, 64));
+	CU_ASSERT_EQUAL(vm_event(PGACTIVATE), active + 64);
+	down();
+}
+
+static void policies_exclude_and_join(void)
+{
+	static const struct {
+		enum fadvise advice;
+		const char *then;
+	} steps[] = {
+		{ FADV_NORMAL, "normal" },
+		{ FADV_RANDOM, "random" },
+		{ FADV_SEQUENTIAL, "sequential" },
+		{ FADV_NOREUSE, "sequential,noreuse" },
+		{ FADV_RANDOM, "random,noreuse" },
+		{ FADV_WILLNEED, "random,noreuse" },
+		{ FADV_DONTNEED, "random,noreuse" },
+		{ NR_FADVISE, "random,noreuse" },
+		{ FADV_NORMAL, "normal" },
+		{ FADV_NOREUSE, "noreuse" },
+	};
+
+	up(FAKE_SYNC, 10 << PAGE_SHIFT);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		mapping_fadvise(&file->mapping, steps[i].advice);
+		CU_ASSERT_STRING_EQUAL(mapping_advice_name(&file->mapping),
+				       steps[i].then);
+	}
+	down();
+}
+
+static void needed_comes_and_not_needed_goes(void)
+{
+	unsigned long nr, dropped;
+
+	up(FAKE_SYNC, 1000 << PAGE_SHIFT);
+	CU_ASSERT_EQUAL(mapping_fadvise(&file->mapping, FADV_WILLNEED), 1000);
+	CU_ASSERT_EQUAL(pages_read(), 1000);
+	/* What is dirty stays. */
+	CU_ASSERT_EQUAL(fake_write(file, 0, buf, 5 * PAGE_SIZE),
+			5 * (long)PAGE_SIZE);
+	dropped = mapping_fadvise(&file->mapping, FADV_DONTNEED);
+	CU_ASSERT_EQUAL(file->mapping.nrpages, 1000 - dropped);
+	CU_ASSERT_EQUAL(dropped, 995);
+	down();
+
+	/* No more than half of memory, however large the file. */
+	up(FAKE_SYNC, NR_PAGES << PAGE_SHIFT);
+	nr = mapping_fadvise(&file->mapping, FADV_WILLNEED);
+	CU_ASSERT(nr >= NR_PAGES / 2);
+	CU_ASSERT(nr <= (MEMORY >> PAGE_SHIFT) / 2);
+	down();
+}
+
 static const struct test_case cases[] = {
 	{ "a sequential reader's windows grow to the limit", sequential_ramps },
 	{ "windows after the first are started at markers",
@@ -287,6 +410,16 @@ static const struct test_case cases[] = {
 	{ "ra_pages 0 reads nothing ahead", switched_off_reads_nothing_ahead },
 	{ "a failure in what is read ahead concerns its reader only",
 	  failure_ahead_is_the_readers_only_there },
+	{ "said to be random, nothing is read ahead",
+	  advised_random_reads_nothing_ahead },
+	{ "said to be random, markers are passed", advised_random_passes_markers },
+	{ "said to be sequential, the first window is the largest",
+	  advised_sequential_reads_far_ahead },
+	{ "said not to be reused, no page becomes active",
+	  advised_noreuse_activates_nothing },
+	{ "policies exclude each other, or join", policies_exclude_and_join },
+	{ "what will be needed is read in, what is not goes",
+	  needed_comes_and_not_needed_goes },
 };
 
 int main(void)
