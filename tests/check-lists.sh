@@ -23,7 +23,7 @@ while read -r file; do
 done < <(find include mm fs daemon client examples tests bench scripts doc \
 		-type f \
 		\( -name '*.[ch]' -o -name '*.sh' -o -name '*.8' -o -name '*.1' \
-		   -o -name '*.3' -o -name '*.map' -o -name '*.md' -o -name '*.supp' \
+		   -o -name '*.3' -o -name '*.bash' -o -name '*.map' -o -name '*.md' -o -name '*.supp' \
 		   -o -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg' \
 		   -o -name '*.py' -o -name '*.txt' \) \
 		2>/dev/null | sort)

@@ -12,14 +12,14 @@
  *   client.c     processes that map files
  *   tracefile.c  events, as they happen
  *   histogram.c  how often what: the only one that knows GSL
- *   top_view.c   what top shows; screen.c is the only one that knows curses
+ *   top_view.c   what top shows: the only one that knows curses
  *
  * A command is a function and a line in main.c's table. All it knows it reads
  * from .pagefs in the mount's root; so it can do what its user may there.
  *
  * I1. Nothing of the mount is kept open between two looks: a program that looks
  *     on must not keep the mount from being taken down. What is opened is
- *     checked to be of the same mount as before. (A trace cannot be had so.)
+ *     checked to be of the same mount as before. A trace cannot be had so.
  * I2. Functions return 0 or -errno and say nothing; commands speak.
  */
 #ifndef PAGEFS_CTL_CTL_H
@@ -243,8 +243,11 @@ struct file_table {
 	size_t nr;
 	char *text, *advice;
 };
-/* Return: 0 or -errno. To be freed on success. */
+/* By number. Return: 0 or -errno. To be freed on success. */
 int file_table_read(const struct ctl *ctl, struct file_table *table);
+/* One of that number, or NULL. Context: still in the order of numbers. */
+const struct file_line *file_table_find(const struct file_table *table,
+					uint64_t ino);
 void file_table_free(struct file_table *table);
 
 /* ---- client.c: processes that map files ---- */

@@ -70,8 +70,9 @@ static void set_policy(struct file_table *table, uint64_t ino, const char *path,
 {
 	const struct file_line key = { .ino = ino };
 	struct file_line *end = table->lines + table->nr;
-	struct file_line *f = bsearch(&key, table->lines, table->nr,
-				      sizeof(key), by_ino);
+	struct file_line *f = table->nr ?
+		bsearch(&key, table->lines, table->nr, sizeof(key), by_ino) :
+		NULL;
 
 	if (!f)
 		return;
@@ -106,15 +107,22 @@ int file_table_read(const struct ctl *ctl, struct file_table *table)
 	if (err)
 		return err;
 	err = parse_files(table);
-	if (!err && ctl_read(ctl, "advice", &table->advice) == 0) {
-		if (table->nr)
-			qsort(table->lines, table->nr, sizeof(*table->lines),
-			      by_ino);
+	if (!err && table->nr)
+		qsort(table->lines, table->nr, sizeof(*table->lines), by_ino);
+	if (!err && !ctl_read(ctl, "advice", &table->advice))
 		parse_advice(table);
-	}
 	if (err)
 		file_table_free(table);
 	return err;
+}
+
+const struct file_line *file_table_find(const struct file_table *table,
+					uint64_t ino)
+{
+	const struct file_line key = { .ino = ino };
+
+	return table->nr ? bsearch(&key, table->lines, table->nr, sizeof(key),
+				   by_ino) : NULL;
 }
 
 void file_table_free(struct file_table *table)
@@ -122,6 +130,7 @@ void file_table_free(struct file_table *table)
 	free(table->lines);
 	free(table->text);
 	free(table->advice);
+	*table = (struct file_table){ 0 };
 }
 
 /* ---- order ---- */

@@ -29,11 +29,14 @@ static int help_main(struct ctl *ctl, int argc, char **argv);
 static const struct command commands[] = {
 	{ "status", "how the mount is doing", status_main },
 	{ "stat", "rates and states, line by line", stat_main },
+	{ "top", "the same on the whole screen, with files and clients", top_main },
 	{ "files", "what is cached and dirty of which file", files_main },
 	{ "maps", "what processes have mapped", maps_main },
 	{ "sysctl", "show and set tunables", sysctl_main },
 	{ "sync", "bring data to the disk", sync_main },
 	{ "drop-caches", "drop what is clean and not in use", drop_caches_main },
+	{ "trace", "events as they happen", trace_main },
+	{ "writeback", "histograms of what is written, and why", writeback_main },
 	{ "advise", "show or set how a file will be used", advise_main },
 	{ "help", "explain a command", help_main },
 };

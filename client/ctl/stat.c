@@ -45,7 +45,8 @@ static const struct column {
 };
 
 static const char header[] =
-"-------------- memory kB ---------------|--------- kB/s ---------|--- reads ---|-- faults --|-- reclaim --|";
+"-------------- memory kB ---------------|--------- kB/s ---------"
+"|--- reads ---|-- faults --|-- reclaim --|";
 
 /* ---- lines ---- */
 

@@ -145,8 +145,8 @@ static void print_status(const struct ctl *ctl, const struct status *st)
 	       SZ(s->v[S_READAHEAD]));
 	printf("disk        %s: %s read, %s written\n", st->disk,
 	       SZ(st->read_kb), SZ(st->written_kb));
-	printf("clients     %d, at ", st->clients < 0 ? 0 : st->clients);
-	print_name(stdout, *st->socket ? st->socket : "no socket");
+	printf("clients     %d; they connect to ", st->clients < 0 ? 0 : st->clients);
+	print_name(stdout, *st->socket ? st->socket : "nothing");
 	printf("\nfaults      %llu, of them %llu waited for the disk, %llu came back, %llu failed\n",
 	       (unsigned long long)s->v[S_FAULTS],
 	       (unsigned long long)s->v[S_MAJOR_FAULTS],
