@@ -25,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "blocking.h"
 #include "ctl.h"
 #include "mmzone.h"
 #include "pagefs_fs.h"
@@ -110,11 +111,26 @@ static size_t vmstat_text(char *buf, size_t size)
 	return len + min_t(size_t, max(n, 0), size - len - 1);
 }
 
+/*
+ * Workers that may be at it, one after the other: everybody may ask, and the
+ * others have something else to do. Arbitrary.
+ */
+#define MAX_SYNCS	4
+
 /* For whom sync(2) does not do it: Linux does not tell us of that. */
 static int sync_store(struct ctl_handle *h, const char *text)
 {
+	static atomic_int nr_syncs;	/* (A) */
+	int err = -EAGAIN;
+
 	(void)h;
-	return strcmp(text, "1") && strcmp(text, "1\n") ? -EINVAL : fs_sync();
+	if (strcmp(text, "1") && strcmp(text, "1\n"))
+		return -EINVAL;
+	thread_will_block();
+	if (atomic_fetch_add(&nr_syncs, 1) < MAX_SYNCS)
+		err = fs_sync();
+	atomic_fetch_sub(&nr_syncs, 1);
+	return err;
 }
 
 /* ---- the directory itself ---- */

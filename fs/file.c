@@ -388,8 +388,12 @@ ssize_t fs_write_kcached(struct open_file *file, const struct fs_cred *cred,
 /* Root, the daemon's user, who has the mount, and the owner. */
 static bool may_set_policy(struct inode *inode, const struct fs_cred *cred)
 {
-	return cred->uid == 0 || cred->uid == geteuid() ||
-		cred->uid == READ_ONCE(inode->i_uid);
+	uid_t owner;
+
+	mutex_lock(&inode->i_lock);
+	owner = inode->i_uid;
+	mutex_unlock(&inode->i_lock);
+	return cred->uid == 0 || cred->uid == geteuid() || cred->uid == owner;
 }
 
 int fs_advise(struct inode *inode, const struct fs_cred *cred,

@@ -237,6 +237,17 @@ def sync_all():
     m.close()
 
 
+def sync_crowd():
+    """More at once than may be at it: all wait for their turn, and others read on."""
+    write("crowd", b"c" * MB)
+    ps = [subprocess.Popen(command("sync")) for _ in range(40)]
+    for _ in range(20):
+        with open(MNT + "/crowd", "r+b", 0) as f:
+            assert f.read(10) == b"c" * 10
+    assert [p.wait(60) for p in ps] == [0] * 40
+    assert store("crowd") == b"c" * MB
+
+
 def cached(name):
     for f in js("files")["files"]:
         if f["path"] == "/" + name:
@@ -350,6 +361,21 @@ def advise():
     os.chmod(MNT + "/secret", 0o200)
     assert advise_file("secret", "noreuse")["policy"] == "noreuse"
     os.close(fd)
+
+
+def kernel_copies():
+    """With cache=through: what is not needed goes from the kernel's cache, too."""
+    size = 8 * MB
+    write("copies", b"k" * size, sync=True)
+
+    def read():
+        with open(MNT + "/copies", "rb", 0) as f:
+            while f.read(MB):
+                pass
+    read()
+    assert counted("pgpgin", read) == 0
+    assert advise_file("copies", "dontneed")["dropped_kb"] == size // 1024
+    assert counted("pgpgin", read) >= size // 1024
 
 
 # ---- maps: under pagefs-run ----
@@ -541,5 +567,6 @@ def writeback():
     assert text.count(": writeback in ") == 3 and "\x1b" not in text, text
 
 
-{f.__name__: f for f in (status, stat, files, sysctl, sync_file, sync_all, drop_caches, advise,
-                         maps, trace, readers, writeback)}[sys.argv[1]]()
+TESTS = (status, stat, files, sysctl, sync_file, sync_all, sync_crowd, drop_caches, advise,
+         kernel_copies, maps, trace, readers, writeback)
+{f.__name__: f for f in TESTS}[sys.argv[1]]()

@@ -164,6 +164,7 @@ check "is the value alone" [ "$(cat "$T/out")" = 20 ]
 check "nothing is written by itself" ctl sysctl dirty_writeback_centisecs=0
 check "sync of a file" py sync_file
 check "sync of everything" py sync_all
+check "by many at once" py sync_crowd
 ends 1 "sync of what is not ours" "/proc/version: not a file or directory on a pagefs" \
 	ctl sync /proc/version
 ends 1 "sync of nothing" "$MNT/no: No such file" ctl sync "$MNT/no"
@@ -350,6 +351,7 @@ top_ended 1 "and top ends"
 grep -q "$MNT: it is mounted no more" "$T/top.err" || fail "top: $(cat "$T/top.err")"
 
 start --memory=64M --allow-other
+check "what the kernel has is not needed either" py kernel_copies
 top_in 80x24 A=b 0.2
 see "top again" BUSY/s
 "$PAGEFSCTL" -m "$MNT" trace >/dev/null 2>"$T/trace.err" &
