@@ -31,6 +31,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/types.h>
+#include <time.h>
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -46,6 +47,7 @@ struct ctl {
 	char *mount;			/* once ctl_find_mount() has found it */
 	char *source;			/* the backing directory; "?": not known */
 	dev_t dev;
+	struct timespec since;		/* it was made */
 };
 
 struct command {

@@ -9,7 +9,9 @@
  *                    .pagefs in its root
  *
  * A mount is one device number, wherever and how often it is mounted. Which is
- * meant: --mount, else PAGEFS_MOUNT, else the only one.
+ * meant: --mount, else PAGEFS_MOUNT, else the only one. Numbers are used again,
+ * by the next mount as a rule; so it is also known by when it was made, which
+ * is what control files have for their times.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -190,15 +192,16 @@ static int use_only_mount(struct ctl *ctl)
 /* Return: 0, or the exit status. */
 static int check_control_files(struct ctl *ctl, const char *dir)
 {
-	int fd = ctl_open(ctl, "meminfo", O_RDONLY);
+	char path[CTL_PATH_MAX];
+	struct stat st;
+	int err = stat(ctl_path(ctl, "meminfo", path), &st) ? -errno : 0;
 
-	if (fd >= 0) {
-		close(fd);
-		return 0;
-	}
-	if (fd == -ENOENT)
+	if (err == -ENOENT || (!err && st.st_dev != ctl->dev))
 		return ctl_fail(0, "%s: not on a pagefs mount", dir);
-	return fail_gone(ctl->mount, fd);
+	if (err)
+		return fail_gone(ctl->mount, err);
+	ctl->since = st.st_mtim;
+	return 0;
 }
 
 int ctl_find_mount(struct ctl *ctl)
@@ -226,6 +229,13 @@ const char *ctl_path(const struct ctl *ctl, const char *name, char *buf)
 	return buf;
 }
 
+static bool is_same_mount(const struct ctl *ctl, const struct stat *st)
+{
+	return st->st_dev == ctl->dev &&
+		st->st_mtim.tv_sec == ctl->since.tv_sec &&
+		st->st_mtim.tv_nsec == ctl->since.tv_nsec;
+}
+
 int ctl_open(const struct ctl *ctl, const char *name, int flags)
 {
 	char path[CTL_PATH_MAX];
@@ -235,7 +245,7 @@ int ctl_open(const struct ctl *ctl, const char *name, int flags)
 
 	if (!err && fstat(fd, &st))
 		err = -errno;
-	if (!err && st.st_dev != ctl->dev)
+	if (!err && !is_same_mount(ctl, &st))
 		err = -ENODEV;
 	/* Where it was mounted there is something else, or nothing. */
 	if (err == -ENOENT && !stat(ctl->mount, &st) && st.st_dev != ctl->dev)

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "ctl.h"
@@ -88,18 +87,13 @@ double sample_rate(const struct sample *from, const struct sample *to,
 		(double)(to->v[item] - from->v[item]) / seconds;
 }
 
-/* The directory's times are those of the mount's beginning. */
 double ctl_uptime(const struct ctl *ctl)
 {
-	char path[CTL_PATH_MAX];
 	struct timespec now;
-	struct stat st;
 	double up;
 
-	if (stat(ctl_path(ctl, "", path), &st))
-		return 0;
 	clock_gettime(CLOCK_REALTIME, &now);
-	up = (double)(now.tv_sec - st.st_mtim.tv_sec) +
-		(double)(now.tv_nsec - st.st_mtim.tv_nsec) / 1e9;
-	return up > 0 ? up : 0;
+	up = (double)(now.tv_sec - ctl->since.tv_sec) +
+		(double)(now.tv_nsec - ctl->since.tv_nsec) / 1e9;
+	return up > 0 ? up : 0;		/* the clock may have been set */
 }

@@ -35,17 +35,28 @@ ends() {
 	grep -q -- "$pattern" "$T/err" || fail "$name: says $(cat "$T/err")"
 	echo "ok - $name"
 }
+second=
+writer=
+extra_cleanup() {
+	tm kill-server 2>/dev/null
+	[ -z "$writer" ] || kill "$writer" 2>/dev/null
+	[ -z "$second" ] || { umount "$T/mnt 2"; wait "$second"; } 2>/dev/null
+}
 # In a mount namespace in which no other pagefs mount is; $MNT is.
 alone() {
 	unshare -m --propagation private bash -c '
 		mnt=$1; shift
 		while read -r _ _ _ _ dir _; do
+			dir=$(printf %b "${dir//\\/\\0}")
 			[ "$dir" = "$mnt" ] || umount -l "$dir"
 		done < <(grep -- " - fuse.pagefs " /proc/self/mountinfo)
 		eval "$@"' bash "$MNT" "$@"
 }
 
 chmod 755 "$T"
+# A user's own copy: he may not be let into the build directory.
+cp "$PAGEFSCTL" "$T/pagefsctl"
+chmod 755 "$T/pagefsctl"
 start --memory=64M --allow-other --cache=none
 mkdir "$MNT/d" "$MNT/his"
 chown 12345 "$MNT/his"
@@ -130,8 +141,11 @@ if unshare -m --propagation private true 2>/dev/null; then
 	ends 1 "several" "$T/mnt 2 from $T/back2" here status
 	grep -q "  $MNT from" "$T/err" || fail "not all are listed: $(cat "$T/err")"
 	check "one of several" here -m "$T/mnt 2" status
+	ends 1 "one that is another user's own" "mnt 2: mounted by another user, for himself" \
+		as_user "$T/pagefsctl" -m "$T/mnt 2" status
 	umount "$T/mnt 2"
 	wait $second || fail "the second daemon: $?"
+	second=
 else
 	echo "ok - # SKIP no mount namespaces here"
 fi
@@ -207,8 +221,6 @@ check "writeback, and its JSON" py writeback
 
 printf mine >"$MNT/his/own"
 chown 12345 "$MNT/his/own"
-# His own copy: he may not be let into the build directory.
-cp "$PAGEFSCTL" "$T/pagefsctl"
 user() {
 	as_user "$T/pagefsctl" -m "$MNT" "$@"
 }
@@ -235,11 +247,6 @@ check "completion" env MNT="$MNT" bash "${0%/*}/pagefsctl_complete.sh" \
 terminals=0
 tm() {
 	LC_ALL=C.UTF-8 TMUX_TMPDIR=$T timeout 20 tmux -L top$terminals -f /dev/null "$@"
-}
-writer=
-extra_cleanup() {
-	tm kill-server 2>/dev/null
-	[ -z "$writer" ] || kill "$writer" 2>/dev/null
 }
 screen() {
 	tm capture-pane -p -t top
@@ -330,7 +337,6 @@ tm kill-session -t top
 kill $writer
 wait $writer 2>/dev/null
 writer=
-chmod 755 "$T/pagefsctl"
 PAGEFSCTL="setpriv --reuid=12345 --regid=12345 --clear-groups -- $T/pagefsctl" top_in 80x24 A=b 0.2
 see "a user has top without files" "permission denied: for root"
 tm send-keys -t top q
@@ -350,7 +356,16 @@ grep -q "$MNT: it is mounted no more" "$T/stat.err" || fail "stat: $(cat "$T/sta
 top_ended 1 "and top ends"
 grep -q "$MNT: it is mounted no more" "$T/top.err" || fail "top: $(cat "$T/top.err")"
 
+# Another mount in its place often has its device number, too.
+start --memory=16M
+"$PAGEFSCTL" -m "$MNT" stat 3 2 >/dev/null 2>"$T/stat.err" &
+stat=$!
+sleep 1
+stop
 start --memory=64M --allow-other
+wait $stat && fail "stat goes on with another mount"
+grep -q "$MNT: it is mounted no more" "$T/stat.err" || fail "stat: $(cat "$T/stat.err")"
+echo "ok - another mount in its place is another"
 check "what the kernel has is not needed either" py kernel_copies
 top_in 80x24 A=b 0.2
 see "top again" BUSY/s

@@ -369,6 +369,7 @@ static void policies_exclude_and_join(void)
 static void needed_comes_and_not_needed_goes(void)
 {
 	unsigned long nr, dropped;
+	struct fake_file *large;
 
 	up(FAKE_SYNC, 1000 << PAGE_SHIFT);
 	CU_ASSERT_EQUAL(mapping_fadvise(&file->mapping, FADV_WILLNEED), 1000);
@@ -382,10 +383,14 @@ static void needed_comes_and_not_needed_goes(void)
 	down();
 
 	/* No more than half of memory, however large the file. */
-	up(FAKE_SYNC, NR_PAGES << PAGE_SHIFT);
-	nr = mapping_fadvise(&file->mapping, FADV_WILLNEED);
-	CU_ASSERT(nr >= NR_PAGES / 2);
+	up(FAKE_SYNC, PAGE_SIZE);
+	large = fake_file_new(&disk, (MEMORY >> PAGE_SHIFT) * PAGE_SIZE,
+			      MEMORY * 3 / 4);
+	nr = mapping_fadvise(&large->mapping, FADV_WILLNEED);
+	CU_ASSERT(nr > (MEMORY >> PAGE_SHIFT) / 3);
 	CU_ASSERT(nr <= (MEMORY >> PAGE_SHIFT) / 2);
+	fake_drain(&disk);
+	fake_file_free(large);
 	down();
 }
 
