@@ -112,25 +112,17 @@ static size_t vmstat_text(char *buf, size_t size)
 }
 
 /*
- * Workers that may be at it, one after the other: everybody may ask, and the
- * others have something else to do. Arbitrary.
+ * For whom sync(2) does not do it: Linux does not tell us of that. Everybody may
+ * ask, and keeps one worker busy, no more: writes to one file come one after
+ * the other, as long as nothing says that they may come at once.
  */
-#define MAX_SYNCS	4
-
-/* For whom sync(2) does not do it: Linux does not tell us of that. */
 static int sync_store(struct ctl_handle *h, const char *text)
 {
-	static atomic_int nr_syncs;	/* (A) */
-	int err = -EAGAIN;
-
 	(void)h;
 	if (strcmp(text, "1") && strcmp(text, "1\n"))
 		return -EINVAL;
 	thread_will_block();
-	if (atomic_fetch_add(&nr_syncs, 1) < MAX_SYNCS)
-		err = fs_sync();
-	atomic_fetch_sub(&nr_syncs, 1);
-	return err;
+	return fs_sync();
 }
 
 /* ---- the directory itself ---- */

@@ -15,9 +15,6 @@
 
 #include "ctl.h"
 
-/* Between two attempts, if too many others sync; arbitrary. */
-#define RETRY_S	0.02
-
 /* Return: the exit status. */
 static int sync_file(const char *path)
 {
@@ -48,9 +45,7 @@ static int sync_mount(const struct ctl *ctl)
 	close(fd);
 	if (err)
 		return ctl_fail(err, "%s", ctl->mount);
-	/* Others are at it; they end. */
-	while ((err = ctl_write(ctl, "sync", "1")) == -EAGAIN)
-		ctl_sleep_until(ctl_now() + RETRY_S);
+	err = ctl_write(ctl, "sync", "1");
 	if (err == -EIO || err == -ENOSPC)
 		return ctl_fail(err, "%s: not everything could be written",
 				ctl->mount);

@@ -224,21 +224,15 @@ def sync_file():
 def sync_all():
     for i in range(20):
         write("all%d" % i, b"%d" % i * 3000)
-    # What the kernel holds of a mapping of its own, too.
-    f = open(MNT + "/all0", "r+b")
-    m = mmap.mmap(f.fileno(), 3000)
-    m[100:105] = b"hello"
     assert vmstat("nr_dirty") >= 20
     assert ctl("sync") == ""
     assert vmstat("nr_dirty") == vmstat("nr_writeback") == 0
-    assert store("all0") == b"0" * 100 + b"hello" + b"0" * 2895
-    for i in range(1, 20):
+    for i in range(20):
         assert store("all%d" % i) == b"%d" % i * 3000
-    m.close()
 
 
 def sync_crowd():
-    """More at once than may be at it: all wait for their turn, and others read on."""
+    """All wait for their turn, and others read on."""
     write("crowd", b"c" * MB)
     ps = [subprocess.Popen(command("sync")) for _ in range(40)]
     for _ in range(20):
@@ -372,6 +366,20 @@ def kernel_copies():
         with open(MNT + "/copies", "rb", 0) as f:
             while f.read(MB):
                 pass
+    # What the kernel holds of a mapping of its own is synced; its program is
+    # another, or starting ours would hand it in.
+    holder = subprocess.Popen([sys.executable, "-c", """if True:
+        import mmap, sys
+        f = open(sys.argv[1], "r+b")
+        m = mmap.mmap(f.fileno(), 8192)
+        m[100:105] = b"hello"
+        print("stored", flush=True)
+        sys.stdin.read()""", MNT + "/copies"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"stored\n"
+    assert b"hello" not in store("copies")
+    ctl("sync")
+    assert store("copies")[99:106] == b"khellok"
+    holder.communicate()
     read()
     assert counted("pgpgin", read) == 0
     assert advise_file("copies", "dontneed")["dropped_kb"] == size // 1024
@@ -495,7 +503,13 @@ def trace():
 
 
 def readers():
-    ps = [start("trace") for _ in range(16)]
+    ps = []
+    try:
+        while len(ps) < 1000:
+            ps.append(start("trace"))
+    except AssertionError:
+        pass
+    assert len(ps) >= 16
     ctl("trace", rc=1, err="pagefsctl: %s: there are too many readers of the trace\n" % MNT)
     for p in ps:
         p.kill()
