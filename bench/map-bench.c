@@ -39,6 +39,8 @@ const char *const row_names[NR_ROWS] = {
 	[ROW_THREADS]		= "8_threads",
 	[ROW_WARM]		= "warm",
 	[ROW_WARM_RW]		= "warm_rw",
+	[ROW_STORE]		= "store",
+	[ROW_STORE_DIRECT]	= "store_direct",
 };
 
 /* What a cell may take beyond --seconds: filling memory, syncing. Arbitrary. */
@@ -166,6 +168,7 @@ static void usage(FILE *f)
 		"  --seconds=S     limit of a cell (3)\n"
 		"  --rounds=N (3)  --seed=N (1)\n"
 		"  --rows=A,B      of rand_read seq_read rand_write 8_threads warm\n"
+		"                  warm_rw store store_direct\n"
 		"  --json=FILE     append a line a case; - for standard output\n"
 		"  --machine=TEXT  for the JSON lines\n");
 }

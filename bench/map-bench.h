@@ -35,6 +35,8 @@ enum map_row {
 	ROW_THREADS,		/* MAX_THREADS of random reads */
 	ROW_WARM,		/* first touch by a second process */
 	ROW_WARM_RW,		/* the same, with the right to write */
+	ROW_STORE,		/* first stores to clean pages in memory */
+	ROW_STORE_DIRECT,	/* the same, by a descriptor with O_DIRECT */
 	NR_ROWS,
 };
 
@@ -44,7 +46,7 @@ struct map_bench {
 	const char *fresh;	/* command that starts the daemon anew, or NULL */
 	const char *json, *machine;
 	uint64_t size, memory;	/* bytes */
-	uint64_t warm;		/* bytes of ROW_WARM */
+	uint64_t warm;		/* bytes of ROW_WARM, ROW_STORE */
 	uint64_t writes;	/* of ROW_RAND_WRITE */
 	double seconds;		/* limit of a cell; a cell is cut short, not late */
 	unsigned int rounds;

@@ -13,6 +13,9 @@
  * The warm rows have two processes: one touches a part of the file and stays, the
  * other is timed mapping and touching the same. Readers map with PROT_READ;
  * warm_rw is that of a reader that might write.
+ *
+ * The store rows are of pages that have been stored to and synced: they are in
+ * memory, and the next store to each is one that has to be noticed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -93,10 +96,21 @@ static bool is_warm(enum map_row row)
 	return row == ROW_WARM || row == ROW_WARM_RW;
 }
 
+static bool is_store(enum map_row row)
+{
+	return row == ROW_STORE || row == ROW_STORE_DIRECT;
+}
+
+/* Of pages that are in memory, from the file's first on. */
+static bool is_in_memory(enum map_row row)
+{
+	return is_warm(row) || is_store(row);
+}
+
 static int row_prot(void)
 {
-	return run.row == ROW_RAND_WRITE || run.row == ROW_WARM_RW ?
-	       PROT_READ | PROT_WRITE : PROT_READ;
+	return run.row == ROW_RAND_WRITE || run.row == ROW_WARM_RW ||
+	       is_store(run.row) ? PROT_READ | PROT_WRITE : PROT_READ;
 }
 
 static void map_kernel(void)
@@ -137,7 +151,8 @@ static void map_file(void)
 		run.map = pager_map(run.pager);
 		return;
 	}
-	run.fd = open(file, O_RDWR | O_CLOEXEC);
+	run.fd = open(file, O_RDWR | O_CLOEXEC |
+		      (run.row == ROW_STORE_DIRECT ? O_DIRECT : 0));
 	must(run.fd < 0 ? -errno : 0, file);
 	if (run.sys == SYS_PAGEFS)
 		map_pagefs();
@@ -171,16 +186,22 @@ static void touch_range(uint64_t from, uint64_t to)
 		(void)*(volatile uint64_t *)(run.map + pos);
 }
 
+static void store_range(uint64_t from, uint64_t to)
+{
+	for (uint64_t pos = from; pos < to; pos += BLOCK)
+		*(volatile uint64_t *)(run.map + pos) = pos;
+}
+
 static void touch(struct toucher *t, uint64_t i)
 {
 	const uint64_t pages = run.b->size / BLOCK;
 	/* Sequential: behind what memory was filled with, and around. */
-	uint64_t page = is_warm(run.row) ? i :
+	uint64_t page = is_in_memory(run.row) ? i :
 		run.row == ROW_SEQ_READ ? (run.b->memory / BLOCK + i) % pages :
 		splitmix64(&t->rng) % pages;
 	volatile uint64_t *word = (volatile uint64_t *)(run.map + page * BLOCK);
 
-	if (run.row == ROW_RAND_WRITE)
+	if (run.row == ROW_RAND_WRITE || is_store(run.row))
 		*word = run.b->seed + i;
 	else
 		(void)*word;
@@ -211,6 +232,8 @@ static uint64_t accesses_wanted(unsigned int threads)
 		return run.b->writes < MAX_SAMPLES ? run.b->writes : MAX_SAMPLES;
 	case ROW_WARM:
 	case ROW_WARM_RW:
+	case ROW_STORE:
+	case ROW_STORE_DIRECT:
 		return run.b->warm / BLOCK;
 	case ROW_SEQ_READ:
 		return (run.b->size - run.b->memory) / BLOCK;
@@ -336,6 +359,11 @@ void run_cell(const struct map_bench *b, enum map_system sys, enum map_row row,
 	run.cell = cell;
 	if (is_warm(row)) {
 		warm(round, samples);
+	} else if (is_store(row)) {
+		map_file();
+		store_range(0, b->warm);
+		sync_map();
+		timed(1, round, samples);
 	} else {
 		map_file();
 		touch_range(0, b->memory);
