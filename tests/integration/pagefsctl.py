@@ -48,6 +48,7 @@ def ctl(*args, rc=0, err=""):
 def js(*args):
     text = ctl("-j", *args)
     assert text.count("\n") == 1 and text.endswith("\n"), "one line: %r" % text
+    text.encode()       # is UTF-8, whatever names are
     return json.loads(text)
 
 
