@@ -233,7 +233,7 @@ void request_run(struct client *client, struct request *rq)
 	client_lock(client);
 	client_unlock(client);
 	/* Without a userfaultfd nothing it maps could be served. */
-	if (rq->in.type != PAGEFS_UFFD && 
+	if (rq->in.type != PAGEFS_UFFD &&
 	    atomic_load(&client->uffd[UFFD_SYNC]) < 0)
 		rq->out.err = -EPROTO;
 	else
