@@ -20,8 +20,8 @@
  * S1. A table slot is written by the loop thread only. Readers look under RCU
  *     and take a reference unless there is none.
  * S2. The struct, its userfaultfd and its pidfd stay until nobody uses the mm
- *     any more: mmu_ops get the struct from there. Those who looked the mm up
- *     (find_get_mm) may put it last.
+ *     any more: mmu_ops get the struct from there. Those who go through all
+ *     mms (for_each_mm) may put it last.
  * S3. Events are acted upon in the order they were read, by whoever has
  *     client->lock; a request first does those that were read before it. An
  *     event that finds the lock taken is done by its holder. So a munmap(2)

@@ -289,10 +289,6 @@ void vma_free_around(struct vm_area_struct *vma);
  */
 struct mm_struct *mm_alloc(pid_t pid, unsigned long base, unsigned long end,
 			   const struct mmu_ops *mmu, void *mmu_private);
-static inline void mmget(struct mm_struct *mm)
-{
-	atomic_fetch_add(&mm->mm_users, 1);
-}
 /* The last user: unmaps everything (the client is gone, or about to be). */
 void mmput(struct mm_struct *mm);
 static inline void mmgrab(struct mm_struct *mm)
@@ -300,16 +296,15 @@ static inline void mmgrab(struct mm_struct *mm)
 	atomic_fetch_add(&mm->mm_count, 1);
 }
 void mmdrop(struct mm_struct *mm);
-/* The mm of process @pid with mmget() done, or NULL. */
-struct mm_struct *find_get_mm(pid_t pid);
 /*
- * The same with mmgrab() done, for those who may only look: the last mmput()
- * may wait for the kernel, and so for them. There may be nothing in it any more.
+ * The mm of process @pid with mmgrab() done, or NULL. Not its user, as the last
+ * mmput() may wait for the kernel, and so for those who may only look. There may
+ * be nothing in it any more.
  */
 struct mm_struct *find_grab_mm(pid_t pid);
 /* The lowest pid above @after that has an mm; 0: none has. */
 pid_t next_mm_pid(pid_t after);
-/* Calls @fn for each mm, held by mmget(), until it returns false. */
+/* Calls @fn for each mm, as a user of it, until it returns false. */
 void for_each_mm(bool (*fn)(struct mm_struct *mm, void *arg), void *arg);
 
 static inline void get_vm_file(struct vm_file *file)
@@ -489,7 +484,6 @@ struct vm_area_struct *vma_interval_tree_iter_next(struct vm_area_struct *vma,
 static inline bool pte_none(pte_t pte) { return !pte.pte; }
 static inline bool pte_present(pte_t pte) { return pte.pte & _PAGE_PRESENT; }
 static inline bool pte_write(pte_t pte) { return pte.pte & _PAGE_RW; }
-static inline bool pte_dirty(pte_t pte) { return pte.pte & _PAGE_DIRTY; }
 
 /*
  * Tables down to the one with @addr's pte, made if there are none.

@@ -136,21 +136,6 @@ static bool mmget_not_zero(struct mm_struct *mm)
 	return users;
 }
 
-struct mm_struct *find_get_mm(pid_t pid)
-{
-	struct mm_struct *mm, *found = NULL;
-
-	mutex_lock(&mmlist_lock);
-	list_for_each_entry(mm, &mmlist, mmlist) {
-		if (mm->pid == pid && mmget_not_zero(mm)) {
-			found = mm;
-			break;
-		}
-	}
-	mutex_unlock(&mmlist_lock);
-	return found;
-}
-
 struct mm_struct *find_grab_mm(pid_t pid)
 {
 	struct mm_struct *mm, *found = NULL;

@@ -709,9 +709,9 @@ static void mms_are_found_while_they_have_users(void)
 	a = mm;
 	b = mm_new(200);
 	c = mm_new(200);
-	CU_ASSERT_PTR_NULL(find_get_mm(7));
-	CU_ASSERT_PTR_EQUAL(find_get_mm(100), a);
-	mmput(a);
+	CU_ASSERT_PTR_NULL(find_grab_mm(7));
+	CU_ASSERT_PTR_EQUAL(find_grab_mm(100), a);
+	mmdrop(a);
 	nr_seen = 0;
 	for_each_mm(see, NULL);
 	CU_ASSERT(nr_seen == 3 && seen[0] == a && seen[1] == b && seen[2] == c);
@@ -725,11 +725,11 @@ static void mms_are_found_while_they_have_users(void)
 	mmput(b);
 	CU_ASSERT_EQUAL(b->map_count, 0);	/* the struct is still there */
 	CU_ASSERT_EQUAL(atomic_load(&files[0].vmas), 0);
-	CU_ASSERT_PTR_EQUAL(find_get_mm(200), c);
-	mmput(c);
+	CU_ASSERT_PTR_EQUAL(find_grab_mm(200), c);
+	mmdrop(c);
 	mmput(c);
 	mmdrop(b);
-	CU_ASSERT_PTR_NULL(find_get_mm(200));
+	CU_ASSERT_PTR_NULL(find_grab_mm(200));
 	mm = a;
 	down();
 }
@@ -797,7 +797,7 @@ static void an_mm_needs_memory(void)
 	failslab(1, false);
 	CU_ASSERT_PTR_NULL(mm_alloc(1, 0, 0, &test_mmu, NULL));
 	failslab(0, false);
-	CU_ASSERT_PTR_NULL(find_get_mm(1));
+	CU_ASSERT_PTR_NULL(find_grab_mm(1));
 	down();
 }
 

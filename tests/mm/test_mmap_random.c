@@ -515,9 +515,9 @@ static void *race_looker(void *arg)
 		do_mincore(mm, page_addr(at), 8 * PAGE_SIZE, vec);
 		do_msync(mm, page_addr(at), 8 * PAGE_SIZE, msync_nothing, NULL);
 		unmap_mapping_range(&stores[at % 2]->mapping, at, at + 5);
-		found = find_get_mm(100);
+		found = find_grab_mm(100);
 		if (found)
-			mmput(found);
+			mmdrop(found);
 	}
 	return NULL;
 }
@@ -544,6 +544,14 @@ static void threads_see_whole_changes(void)
 	down();
 }
 
+/* This may be its last user. */
+static bool race_visit(struct mm_struct *of, void *unused)
+{
+	(void)unused;
+	BUG_ON(atomic_load(&of->mm_users) < 1);
+	return atomic_load(&racing);
+}
+
 /* Clients come and go while others look for them. */
 static void *race_finder(void *unused)
 {
@@ -551,9 +559,10 @@ static void *race_finder(void *unused)
 
 	(void)unused;
 	while (atomic_load(&racing)) {
-		found = find_get_mm(300);
+		found = find_grab_mm(300);
 		if (found)
-			mmput(found);
+			mmdrop(found);
+		for_each_mm(race_visit, NULL);
 	}
 	return NULL;
 }
@@ -577,7 +586,7 @@ static void mms_go_while_they_are_looked_for(void)
 	atomic_store(&racing, false);
 	for (unsigned int i = 0; i < 2; i++)
 		pthread_join(finders[i], NULL);
-	CU_ASSERT_PTR_NULL(find_get_mm(300));
+	CU_ASSERT_PTR_NULL(find_grab_mm(300));
 	down();
 }
 
