@@ -304,7 +304,6 @@ int fs_getattr(struct inode *inode, struct stat *st);
 #define FS_ATTR_MTIME		0x0020
 #define FS_ATTR_ATIME_NOW	0x0080
 #define FS_ATTR_MTIME_NOW	0x0100
-#define FS_ATTR_CTIME		0x0400
 /* @to_set: FS_ATTR_* bits, others are ignored; @st: the new values. On
  * success *@st is what fs_getattr() says. */
 int fs_setattr(struct inode *inode, const struct fs_cred *cred, int to_set,

@@ -17,7 +17,6 @@
 #define __noreturn	__attribute__((noreturn))
 #define __cold		__attribute__((cold))
 #define __cacheline_aligned __attribute__((aligned(64)))
-#define fallthrough	__attribute__((fallthrough))
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
