@@ -62,8 +62,7 @@ unsigned int alloc_frames_bulk(gfp_t gfp, unsigned int nr, pfn_t *pfns);
 
 /**
  * free_frames - give a block back
- * @pfn:   from alloc_frames() with the same @order, or a part of such a block
- *         after split_frames()
+ * @pfn:   from alloc_frames() with the same @order
  * @order: 0 to MAX_ORDER
  *
  * A double free, a wrong order or a foreign pfn is a BUG; debug builds poison
@@ -71,13 +70,6 @@ unsigned int alloc_frames_bulk(gfp_t gfp, unsigned int nr, pfn_t *pfns);
  * Context: any thread; never sleeps.
  */
 void free_frames(pfn_t pfn, unsigned int order);
-
-/**
- * split_frames - turn one block of 2^@order into single frames
- * Each is freed on its own with free_frames(pfn + i, 0) afterwards.
- * Source: Linux split_page().
- */
-void split_frames(pfn_t pfn, unsigned int order);
 
 /* Arena address of a frame, and back. @addr must lie inside the arena. */
 extern char *arena_base;		/* constant between mm_init and mm_exit */

@@ -104,10 +104,6 @@ unsigned long radix_tree_range_tag_if_tagged(struct radix_tree_root *root,
 					     unsigned int iftag,
 					     unsigned int settag);
 
-/* First index >= @index with no item, looking at most @max_scan indices on. */
-uint64_t radix_tree_next_hole(const struct radix_tree_root *root,
-			      uint64_t index, unsigned long max_scan);
-
 /* BUGs unless counts, tags and heights of the whole tree agree. */
 void radix_tree_check(const struct radix_tree_root *root);
 

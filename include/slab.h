@@ -83,7 +83,6 @@ static inline void *kzalloc(size_t size, gfp_t gfp)
 {
 	return kmalloc(size, gfp | __GFP_ZERO);
 }
-char *kstrndup(const char *s, size_t len, gfp_t gfp);
 /* @p from kmalloc(), or NULL. */
 void kfree(void *p);
 /* Bytes usable at @p, at least what was asked for. */

@@ -14,7 +14,6 @@
  *          one's own always can.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "slab_def.h"
 #include "vmstat.h"
@@ -115,19 +114,6 @@ void *kmalloc(size_t size, gfp_t gfp)
 	if (likely(p))
 		slab_debug_kmalloc(s, p, size);
 	return p;
-}
-
-char *kstrndup(const char *str, size_t len, gfp_t gfp)
-{
-	char *copy;
-
-	len = strnlen(str, len);
-	copy = kmalloc(len + 1, gfp);
-	if (!copy)
-		return NULL;
-	memcpy(copy, str, len);
-	copy[len] = '\0';
-	return copy;
 }
 
 /* The cache @p came from, or NULL if it is a block of its own. */

@@ -302,15 +302,3 @@ void free_frames(pfn_t pfn, unsigned int order)
 	else
 		zone_free(pfn, order);
 }
-
-/* Under zone->lock only because page_alloc_check() reads several words. */
-void split_frames(pfn_t pfn, unsigned int order)
-{
-	struct zone *zone = pfn_to_zone(pfn);
-
-	BUG_ON(frame_get(pfn) != frame_word(FRAME_ALLOC, order));
-	mutex_lock(&zone->lock);
-	for (pfn_t i = 0; i < 1U << order; i++)
-		frame_set(pfn + i, FRAME_ALLOC, 0);
-	mutex_unlock(&zone->lock);
-}

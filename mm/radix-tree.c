@@ -179,31 +179,6 @@ unsigned int radix_tree_gang_lookup_tag(const struct radix_tree_root *root,
 	return gang_lookup(root, items, indices, first, last, max, tag);
 }
 
-/* When all @max_scan are taken: the index behind them; past the end of all, 0. */
-uint64_t radix_tree_next_hole(const struct radix_tree_root *root,
-			      uint64_t index, unsigned long max_scan)
-{
-	while (max_scan) {
-		struct radix_tree_node *leaf = leaf_lookup(root, index);
-		unsigned int slot = slot_of(index, 0);
-		unsigned long nr = RADIX_TREE_MAP_SIZE - slot;
-		uint64_t holes;
-
-		if (!leaf)
-			return index;
-		holes = ~bits_read(leaf, BITS_PRESENT) >> slot;
-		if (holes)
-			nr = __builtin_ctzll(holes);
-		if (nr >= max_scan)
-			return index + max_scan;
-		index += nr;
-		if (holes || !index)
-			return index;
-		max_scan -= nr;
-	}
-	return index;
-}
-
 /* ---- insertion ---- */
 
 /* The shift of the smallest root that spans @index. */

@@ -230,15 +230,6 @@ static void model_bulk(struct model *m)
 		model_add(m, pfns[i], 0);
 }
 
-static void model_split(struct model *m)
-{
-	struct block b = model_del(m);
-
-	split_frames(b.pfn, b.order);
-	for (pfn_t i = 0; i < 1U << b.order; i++)
-		model_add(m, b.pfn + i, 0);
-}
-
 static void model_step(struct model *m)
 {
 	/* Tides: mostly taking for a while, then mostly giving back. */
@@ -248,10 +239,8 @@ static void model_step(struct model *m)
 	if (dice < tide || !m->nr_blocks) {
 		model_alloc(m);
 	} else if (dice == 99) {
-		model_split(m);
-	} else if (dice == 98) {
 		model_bulk(m);
-	} else if (dice == 97) {
+	} else if (dice == 98) {
 		drain_all_frames();
 	} else {
 		struct block b = model_del(m);

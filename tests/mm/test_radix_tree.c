@@ -117,7 +117,6 @@ static void an_empty_tree_has_nothing(void)
 	CU_ASSERT_EQUAL(radix_tree_range_tag_if_tagged(&root, &first, 99, 9,
 						       0, 1), 0);
 	CU_ASSERT_EQUAL(first, 100);
-	CU_ASSERT_EQUAL(radix_tree_next_hole(&root, 42, 10), 42);
 	radix_tree_check(&root);
 	teardown();
 }
@@ -282,26 +281,6 @@ static void range_tagging_goes_on_where_it_stopped(void)
 	CU_ASSERT(at[0] == 120 && at[1] == 126 && found[1] == item_of(126));
 	for (uint64_t i = 0; i < 300; i += 3)
 		CU_ASSERT(delete_ok(i));
-	teardown();
-}
-
-static void the_next_hole_is_found(void)
-{
-	setup();
-	for (uint64_t i = 60; i < 200; i++)
-		if (i != 150)
-			CU_ASSERT_EQUAL(insert(i), 0);
-	CU_ASSERT_EQUAL(insert(UINT64_MAX), 0);
-	CU_ASSERT_EQUAL(radix_tree_next_hole(&root, 59, 100), 59);
-	CU_ASSERT_EQUAL(radix_tree_next_hole(&root, 60, 1000), 150);
-	CU_ASSERT_EQUAL(radix_tree_next_hole(&root, 60, 90), 150);
-	CU_ASSERT_EQUAL(radix_tree_next_hole(&root, 60, 89), 149);
-	CU_ASSERT_EQUAL(radix_tree_next_hole(&root, 151, 1000), 200);
-	CU_ASSERT_EQUAL(radix_tree_next_hole(&root, UINT64_MAX, 1000), 0);
-	CU_ASSERT(delete_ok(UINT64_MAX));
-	for (uint64_t i = 60; i < 200; i++)
-		if (i != 150)
-			CU_ASSERT(delete_ok(i));
 	teardown();
 }
 
@@ -515,21 +494,6 @@ static bool step_range_tag(void)
 	return nr < max ? go_on == last + 1 : go_on == keys[want[nr - 1]] + 1;
 }
 
-static bool step_hole(void)
-{
-	unsigned int i = test_rand(&rnd) % NR_KEYS;
-	unsigned long max = test_rand(&rnd) % 200 + 1;
-	uint64_t hole = keys[i], end = hole + max;
-
-	while (i < NR_KEYS && present[i] && keys[i] == hole && hole != end) {
-		hole++;
-		i++;
-	}
-	return radix_tree_next_hole(&root, keys[i < NR_KEYS ? i : 0], 0) ==
-		keys[i < NR_KEYS ? i : 0] &&
-		radix_tree_next_hole(&root, end - max, max) == hole;
-}
-
 static bool step_insert(unsigned int i)
 {
 	bool fail = test_rand(&rnd) % 8 == 0;
@@ -584,7 +548,7 @@ static bool step(unsigned int grow)
 {
 	unsigned int i = test_rand(&rnd) % NR_KEYS, tag = test_rand(&rnd) % 3;
 
-	switch (test_rand(&rnd) % 10) {
+	switch (test_rand(&rnd) % 9) {
 	case 0: case 1: case 2: case 3:
 		if (test_rand(&rnd) % 16 < grow)
 			return step_insert(i);
@@ -595,8 +559,6 @@ static bool step(unsigned int grow)
 		return step_lookup(i, tag);
 	case 7:
 		return step_range_tag();
-	case 8:
-		return step_hole();
 	default:
 		return step_gang();
 	}
@@ -809,7 +771,6 @@ static const struct test_case cases[] = {
 	  the_check_sees_a_flipped_bit_in_any_map },
 	{ "range tagging goes on where it stopped",
 	  range_tagging_goes_on_where_it_stopped },
-	{ "the next hole is found", the_next_hole_is_found },
 	{ "sparse trees are walked quickly", sparse_trees_are_walked_quickly },
 	{ "a failed insertion leaves no trace",
 	  a_failed_insertion_leaves_no_trace },

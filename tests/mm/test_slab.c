@@ -404,22 +404,6 @@ static void kmalloc_wastes_little(void)
 	teardown();
 }
 
-static void kstrndup_copies(void)
-{
-	char *copy;
-
-	setup(ARENA);
-	copy = kstrndup("pagefs", 4, GFP_KERNEL);
-	CU_ASSERT_STRING_EQUAL(copy, "page");
-	kfree(copy);
-	copy = kstrndup("pagefs", 100, GFP_KERNEL);
-	CU_ASSERT_STRING_EQUAL(copy, "pagefs");
-	kfree(copy);
-	failslab(1, false);
-	CU_ASSERT_PTR_NULL(kstrndup("pagefs", 100, GFP_KERNEL));
-	teardown();
-}
-
 static void zeroed_objects_are_zero(void)
 {
 	static const char zeros[8192];
@@ -854,7 +838,6 @@ static const struct test_case cases[] = {
 	{ "shrinking returns every frame", shrinking_returns_every_frame },
 	{ "kmalloc serves every size", kmalloc_serves_every_size },
 	{ "kmalloc wastes nothing at its class sizes", kmalloc_wastes_little },
-	{ "kstrndup copies, bounded", kstrndup_copies },
 	{ "zeroed objects are zero", zeroed_objects_are_zero },
 	{ "typesafe memory outlives readers", typesafe_memory_outlives_readers },
 	{ "typesafe objects stay objects under churn",
