@@ -125,7 +125,8 @@ static int unit_shift(const char *unit)
 	return 10 * (int)(at - units + 1);
 }
 
-int config_parse_size(const char *text, size_t *sizep)
+/* "64M": bytes, or a number with K, M, G or T. Return: 0, -EINVAL, -ERANGE. */
+static int parse_size(const char *text, size_t *sizep)
 {
 	unsigned long long value;
 	char *end;
@@ -149,7 +150,7 @@ int config_parse_size(const char *text, size_t *sizep)
 static int set_memory(struct config *config, const char *text)
 {
 	size_t size;
-	int err = config_parse_size(text, &size);
+	int err = parse_size(text, &size);
 
 	if (err) {
 		log_msg(LOG_ERR, "memory=%s: not a size; say for example 256M",

@@ -46,7 +46,4 @@ void config_free(struct config *config);
 /* "through", "none" or "writeback". */
 const char *config_cache_name(const struct config *config);
 
-/* "64M": bytes, or a number with K, M, G or T. Return: 0, -EINVAL, -ERANGE. */
-int config_parse_size(const char *text, size_t *sizep);
-
 #endif /* PAGEFS_DAEMON_CONFIG_H */

@@ -34,8 +34,7 @@ extern struct icache icache;
 
 /* ---- inode.c; __ with icache.lock held ---- */
 
-void __lru_add(struct inode *inode);	/* no-op if it is on it; so below */
-void __lru_del(struct inode *inode);
+void __lru_del(struct inode *inode);	/* no-op if it is not on it */
 /* False if it is being freed. */
 bool __iget(struct inode *inode);
 /* True if it was unused: then the caller must evict() it. */
@@ -45,7 +44,6 @@ bool __begin_evict(struct inode *inode);
 bool __iput(struct inode *inode, struct list_head *names);
 /* Out of the table, or never in it. */
 void inode_destroy(struct inode *inode);
-void inode_forget_known(struct inode *inode, unsigned long n);
 /* @fn for each inode, referenced. Nobody else is making or evicting any. */
 void for_each_inode(void (*fn)(struct inode *inode, void *arg), void *arg);
 

@@ -91,7 +91,8 @@ void __lru_del(struct inode *inode)
 	WRITE_ONCE(icache.nr_unused, icache.nr_unused - 1);
 }
 
-void __lru_add(struct inode *inode)
+/* No-op if it is on it. */
+static void __lru_add(struct inode *inode)
 {
 	lockdep_assert_held(&icache.lock);
 	if (!list_empty(&inode->i_lru))
@@ -473,7 +474,7 @@ static bool nlookup_sub(struct inode *inode, unsigned long n)
 	return old <= n;
 }
 
-void inode_forget_known(struct inode *inode, unsigned long n)
+static void inode_forget_known(struct inode *inode, unsigned long n)
 {
 	if (!nlookup_sub(inode, n))
 		return;

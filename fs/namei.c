@@ -131,7 +131,8 @@ int fs_lookup(struct inode *dir, const char *name, struct inode **inodep)
 
 /* ---- changing names in a directory ---- */
 
-int begin_change(struct inode *dir, const char *name, int *dirfdp)
+/* From here to end_change() the caller may change @name in @dir. */
+static int begin_change(struct inode *dir, const char *name, int *dirfdp)
 {
 	int err = check_new_name(dir, name);
 
@@ -145,7 +146,7 @@ int begin_change(struct inode *dir, const char *name, int *dirfdp)
 	return *dirfdp;
 }
 
-void end_change(struct inode *dir, int dirfd)
+static void end_change(struct inode *dir, int dirfd)
 {
 	put_dirfd(dir, dirfd);
 	up_write(&dir->i_rwsem);

@@ -11,10 +11,6 @@
 int check_name(const struct inode *dir, const char *name);
 int check_new_name(const struct inode *dir, const char *name);
 
-/* From here to end_change() the caller may change @name in @dir. */
-int begin_change(struct inode *dir, const char *name, int *dirfdp);
-void end_change(struct inode *dir, int dirfd);
-
 /* An object about to lose a name. */
 struct victim {
 	int fd;				/* O_PATH */

@@ -85,7 +85,7 @@ static pfn_t rmqueue_smallest(struct zone *zone, unsigned int order)
 }
 
 /* Context: caller holds zone->lock. Return: the block, or PFN_NONE. */
-pfn_t __rmqueue(struct zone *zone, unsigned int order)
+static pfn_t __rmqueue(struct zone *zone, unsigned int order)
 {
 	pfn_t pfn = rmqueue_smallest(zone, order);
 

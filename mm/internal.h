@@ -123,7 +123,6 @@ void arena_populate_stop(void);
 
 /* buddy.c; callers hold zone->lock, save for the last two */
 void free_area_init(struct zone *zone);
-pfn_t __rmqueue(struct zone *zone, unsigned int order);
 unsigned int __rmqueue_bulk(struct zone *zone, unsigned int nr, pfn_t *pfns);
 void __free_one(struct zone *zone, pfn_t pfn, unsigned int order);
 pfn_t zone_alloc(struct zone *zone, unsigned int order);

@@ -122,12 +122,6 @@ void laptop_sync_completion(struct backing_dev_info *bdi);
 /* A deadline the pool keeps may have come nearer. */
 void pdflush_poke(void);
 
-/* ---- vmscan.c ---- */
-
-/* CLOCK_REALTIME @ms from now, for pthread_cond_timedwait(). */
-struct timespec;
-void deadline_after_ms(struct timespec *ts, unsigned int ms);
-
 /* ---- dirty-throttle.c ---- */
 
 bool over_background_thresh(void);

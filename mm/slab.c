@@ -237,7 +237,7 @@ static void slab_init_header(struct kmem_cache *s, struct slab *slab)
  * has to make slab after slab for others to empty.
  * Context: no slab lock; as alloc_frames(). Return: an object, or NULL.
  */
-void *slab_grow(struct kmem_cache *s, gfp_t gfp)
+static void *slab_grow(struct kmem_cache *s, gfp_t gfp)
 {
 	struct slab *slab;
 	void *obj;

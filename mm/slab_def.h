@@ -121,7 +121,6 @@ struct kmem_cache *__kmem_cache_create(const char *name, size_t size,
 void *__kmem_cache_alloc(struct kmem_cache *s, gfp_t gfp);
 unsigned int slab_take(struct kmem_cache *s, unsigned int nr, void **objs);
 unsigned long slab_put(struct kmem_cache *s, unsigned int nr, void **objs);
-void *slab_grow(struct kmem_cache *s, gfp_t gfp);
 bool should_failslab(void);
 
 /* magazine.c */

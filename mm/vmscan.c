@@ -96,7 +96,8 @@ void reclaim_progress(void)
 	mutex_unlock(&progress.lock);
 }
 
-void deadline_after_ms(struct timespec *ts, unsigned int ms)
+/* CLOCK_REALTIME @ms from now, for pthread_cond_timedwait(). */
+static void deadline_after_ms(struct timespec *ts, unsigned int ms)
 {
 	clock_gettime(CLOCK_REALTIME, ts);
 	ts->tv_sec += ms / 1000;
