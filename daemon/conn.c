@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * daemon/conn.c - connections, messages in and out
+ * daemon/conn.c - connections, messages in and out (who may have one: listen.c)
  *
  *              readable            request_run()          reply sent
  *   LISTENING ----------> (WAITING) ----------> RUNNING --------------> LISTENING
@@ -31,7 +31,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/pidfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "err.h"
@@ -39,11 +38,7 @@
 #include "uffd_abi.h"
 
 #define MAX_RUNNING	4u	/* C4; a quarter of the workers */
-/* Connections of one process; the library has a few. Arbitrary. */
-#define MAX_CONNS_PER_PID	32u
-#define MAX_CONNS	4096u	/* or a quarter of the descriptors */
 #define HELLO_MS	10000u	/* to say who one is; arbitrary */
-#define SWEEP_MS	1000u
 /* A vector of MINCORE has to fit: 64 KiB. */
 #define SEND_BUFFER	(256 * 1024)
 
@@ -67,22 +62,17 @@ struct conn {
 	uv_work_t work;		/* (L) */
 };
 
-/* Fields: (C) constant while it listens; (L) the loop thread's. */
+/* Fields: (C) constant from conns_init() to conns_exit(); (L) the loop thread's. */
 static struct {
 	uv_loop_t *loop;	/* (C) */
-	int fd;			/* (L) -1: not listening */
 	int dev_fd;		/* (C) /dev/userfaultfd, or -1 */
-	uv_poll_t poll;		/* (L) */
-	uv_timer_t sweep;	/* (L) runs while there are conns */
-	struct list_head conns;	/* (L) */
-	unsigned int nr_conns;	/* (L) */
-	unsigned int max_conns;	/* (C) */
+	struct list_head list;	/* (L) */
+	unsigned int nr;	/* (L) */
 	unsigned int nr_running;	/* (L) */
-	bool paused;		/* (L) nothing is accepted until the next sweep */
 	bool quiescent;		/* (L) no request is read any more */
-} server = { .fd = -1, .dev_fd = -1, .conns = LIST_HEAD_INIT(server.conns) };
+} conns = { .dev_fd = -1, .list = LIST_HEAD_INIT(conns.list) };
 
-static struct log_limit limit_limit, garbage_limit;
+static struct log_limit garbage_limit;
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 static void conn_start(struct conn *conn);
@@ -123,7 +113,7 @@ static void conn_close(struct conn *conn)
 	}
 	conn->closing = true;
 	list_del(&conn->list);
-	server.nr_conns--;
+	conns.nr--;
 	request_done(&conn->rq);
 	conn_detach(conn);
 	uv_close((uv_handle_t *)&conn->poll, conn_free);
@@ -147,7 +137,7 @@ static void conn_attach(struct conn *conn, struct client *client)
 
 static void conn_listen_again(struct conn *conn)
 {
-	if (server.quiescent)
+	if (conns.quiescent)
 		return;
 	if (uv_poll_start(&conn->poll, UV_READABLE | UV_DISCONNECT, on_readable))
 		conn_close(conn);
@@ -192,7 +182,7 @@ static int send_reply(struct conn *conn)
 static void conn_finish(struct conn *conn)
 {
 	conn->running = false;
-	server.nr_running--;
+	conns.nr_running--;
 	request_done(&conn->rq);
 	if (conn->unread)
 		conn_close(conn);
@@ -264,9 +254,9 @@ static void fill_welcome(const struct client *client, struct request *rq)
 		rq->out.args[0] |= PAGEFS_HAVE_UFFD;
 	if (uffd_features.has_async)
 		rq->out.args[0] |= PAGEFS_WANT_ASYNC;
-	if (server.dev_fd >= 0) {
+	if (conns.dev_fd >= 0) {
 		rq->out.args[0] |= PAGEFS_USE_DEV;
-		rq->out_fd = server.dev_fd;
+		rq->out_fd = conns.dev_fd;
 	}
 	rq->out.args[1] = client->id;
 	rq->out.args[2] = client->secret;
@@ -389,10 +379,10 @@ static void conn_start(struct conn *conn)
 		return;
 	}
 	conn->running = true;
-	server.nr_running++;
+	conns.nr_running++;
 	if (client)
 		client->nr_running++;
-	BUG_ON(uv_queue_work(server.loop, &conn->work, conn_work, conn_worked));
+	BUG_ON(uv_queue_work(conns.loop, &conn->work, conn_work, conn_worked));
 }
 
 static void conn_request(struct conn *conn)
@@ -505,51 +495,16 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		conn_request(conn);
 }
 
-/* ---- new connections ---- */
+/* ---- for listen.c ---- */
 
-static unsigned int conns_of(pid_t pid)
-{
-	unsigned int nr = 0;
-	struct conn *conn;
-
-	list_for_each_entry(conn, &server.conns, list)
-		nr += conn->peer.pid == pid;
-	return nr;
-}
-
-static unsigned int conns_of_user(uid_t uid)
-{
-	unsigned int nr = 0;
-	struct conn *conn;
-
-	list_for_each_entry(conn, &server.conns, list)
-		nr += conn->peer.uid == uid;
-	return nr;
-}
-
-/* Return: NULL, or why there may not be one more. */
-static const char *check_limits(const struct ucred *peer)
-{
-	if (server.nr_conns >= server.max_conns)
-		return "too many connections";
-	if (!peer->pid)
-		return "not in our PID namespace";
-	if (conns_of(peer->pid) >= MAX_CONNS_PER_PID)
-		return "too many connections of one process";
-	if (conns_of_user(peer->uid) >= server.max_conns / 2)
-		return "too many connections of one user";
-	return NULL;
-}
-
-/* Takes @fd over. */
-static int conn_new(int fd, const struct ucred *peer)
+int conn_new(int fd, const struct ucred *peer)
 {
 	const int size = SEND_BUFFER;
 	struct conn *conn = calloc(1, sizeof(*conn));
 	int err = -ENOMEM;
 
 	if (conn)
-		err = uv_poll_init(server.loop, &conn->poll, fd);
+		err = uv_poll_init(conns.loop, &conn->poll, fd);
 	if (err) {
 		free(conn);
 		close(fd);
@@ -559,158 +514,60 @@ static int conn_new(int fd, const struct ucred *peer)
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	conn->fd = fd;
 	conn->peer = *peer;
-	conn->born = uv_now(server.loop);
+	conn->born = uv_now(conns.loop);
 	conn->rq.in_fd = conn->rq.out_fd = -1;
-	list_add(&conn->list, &server.conns);
-	server.nr_conns++;
+	list_add(&conn->list, &conns.list);
+	conns.nr++;
 	conn_listen_again(conn);
 	return 0;
 }
 
-static void on_connect(uv_poll_t *poll, int status, int events);
-
-/* Connections that have not said who they are; and those that wait since there
- * was no descriptor for them. */
-static void on_sweep(uv_timer_t *timer)
-{
-	struct conn *conn, *next;
-
-	if (server.paused) {
-		server.paused = false;
-		BUG_ON(uv_poll_start(&server.poll, UV_READABLE, on_connect));
-	}
-	list_for_each_entry_safe(conn, next, &server.conns, list)
-		if (!conn->client && !conn->running &&
-		    uv_now(server.loop) - conn->born >= HELLO_MS)
-			conn_close(conn);
-	if (list_empty(&server.conns) && !server.paused)
-		uv_timer_stop(timer);
-}
-
-/* Out of descriptors, say. The socket stays readable: look away for a while. */
-static void pause_accepting(int err)
-{
-	uv_poll_stop(&server.poll);
-	server.paused = true;
-	if (log_allowed(&limit_limit))
-		log_msg(LOG_WARNING, "cannot accept connections: %s",
-			strerror(err));
-}
-
-/* Return: the next connection; or -1: no more for now. */
-static int accept_one(void)
-{
-	int fd;
-
-	do
-		fd = accept4(server.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
-	if (fd < 0 && errno != EAGAIN)
-		pause_accepting(errno);
-	return fd;
-}
-
-/* Takes @fd over. */
-static void welcome(int fd)
-{
-	struct ucred peer = { 0 };
-	socklen_t len = sizeof(peer);
-	const char *why;
-	int err;
-
-	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
-	why = check_limits(&peer);
-	if (why) {
-		close(fd);
-	} else {
-		err = conn_new(fd, &peer);
-		why = err ? strerror(-err) : NULL;
-	}
-	if (why && log_allowed(&limit_limit))
-		log_msg(LOG_WARNING, "process %d may not connect: %s", peer.pid,
-			why);
-}
-
-static void on_connect(uv_poll_t *poll, int status, int events)
-{
-	int fd;
-
-	(void)poll, (void)status, (void)events;
-	while ((fd = accept_one()) >= 0)
-		welcome(fd);
-	if (!uv_is_active((uv_handle_t *)&server.sweep))
-		uv_timer_start(&server.sweep, on_sweep, SWEEP_MS, SWEEP_MS);
-}
-
-/* ---- begin ---- */
-
-static unsigned int connections_allowed(void)
-{
-	struct rlimit rl;
-
-	if (getrlimit(RLIMIT_NOFILE, &rl) || rl.rlim_cur / 4 >= MAX_CONNS)
-		return MAX_CONNS;
-	return (unsigned int)rl.rlim_cur / 4;
-}
-
-/* Nothing below fails but for want of memory: libuv's. */
-static void server_start(uv_loop_t *loop, int fd)
-{
-	server.loop = loop;
-	server.fd = fd;
-	server.dev_fd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	server.max_conns = connections_allowed();
-	server.quiescent = server.paused = false;
-	BUG_ON(uv_timer_init(loop, &server.sweep));
-	BUG_ON(uv_poll_init(loop, &server.poll, fd));
-	BUG_ON(uv_poll_start(&server.poll, UV_READABLE, on_connect));
-}
-
-int conn_listen(uv_loop_t *loop, const char *path, bool everybody)
-{
-	int fd = socket_open(path, everybody);
-
-	if (fd < 0)
-		return fd;
-	server_start(loop, fd);
-	return 0;
-}
-
-/* ---- the end ---- */
-
-static void stop_listening(void)
-{
-	socket_remove();
-	uv_poll_stop(&server.poll);
-	uv_close((uv_handle_t *)&server.poll, NULL);
-	uv_timer_stop(&server.sweep);
-	uv_close((uv_handle_t *)&server.sweep, NULL);
-}
-
-void conn_quiesce(void)
+void conns_count(const struct ucred *peer, struct conns_nr *nr)
 {
 	struct conn *conn;
 
-	if (server.fd < 0)
-		return;
-	server.quiescent = true;
-	stop_listening();
-	list_for_each_entry(conn, &server.conns, list)
-		uv_poll_stop(&conn->poll);
-	while (server.nr_running)
-		uv_run(server.loop, UV_RUN_ONCE);
+	*nr = (struct conns_nr){ .all = conns.nr };
+	list_for_each_entry(conn, &conns.list, list) {
+		nr->of_process += conn->peer.pid == peer->pid;
+		nr->of_user += conn->peer.uid == peer->uid;
+	}
 }
 
-void conn_exit(void)
+bool conns_sweep(void)
 {
 	struct conn *conn, *next;
 
-	if (server.fd < 0)
-		return;
-	list_for_each_entry_safe(conn, next, &server.conns, list)
+	list_for_each_entry_safe(conn, next, &conns.list, list)
+		if (!conn->client && !conn->running &&
+		    uv_now(conns.loop) - conn->born >= HELLO_MS)
+			conn_close(conn);
+	return !list_empty(&conns.list);
+}
+
+void conns_init(uv_loop_t *loop)
+{
+	conns.loop = loop;
+	conns.dev_fd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	conns.quiescent = false;
+}
+
+void conns_quiesce(void)
+{
+	struct conn *conn;
+
+	conns.quiescent = true;
+	list_for_each_entry(conn, &conns.list, list)
+		uv_poll_stop(&conn->poll);
+	while (conns.nr_running)
+		uv_run(conns.loop, UV_RUN_ONCE);
+}
+
+void conns_exit(void)
+{
+	struct conn *conn, *next;
+
+	list_for_each_entry_safe(conn, next, &conns.list, list)
 		conn_close(conn);
-	close(server.fd);
-	server.fd = -1;
-	if (server.dev_fd >= 0)
-		close(server.dev_fd);
+	if (conns.dev_fd >= 0)
+		close(conns.dev_fd);
 }

@@ -3,6 +3,7 @@
  * daemon/internal.h - what the files of daemon/ know of each other's clients
  *
  *   socket.c       where they connect
+ *   listen.c       who may, and when
  *   conn.c         connections, messages in and out
  *   request.c      what each message asks for
  *   request_map.c  those that change mappings
@@ -11,6 +12,7 @@
  *   uffd.c         a client's userfaultfd: mmu_ops, messages, events
  *   uffd_probe.c   what this kernel's can do, and whether it is one
  *   faultd.c       the threads that serve faults
+ *   serve.c        one fault, and those kept while their pages are read
  *   slots.c        which of them wait for messages, and on which CPUs
  *   sigbus.c       faults that cannot be served
  *
@@ -165,7 +167,7 @@ void offers_drop(struct client *client);
 int socket_open(const char *path, bool everybody);
 void socket_remove(void);
 
-/* ---- conn.c ---- */
+/* ---- listen.c ---- */
 
 /* The arguments are socket_open()'s. Return: 0 or -errno: it has been said. */
 int conn_listen(uv_loop_t *loop, const char *path, bool everybody);
@@ -173,8 +175,25 @@ int conn_listen(uv_loop_t *loop, const char *path, bool everybody);
 void conn_quiesce(void);
 /* Close all connections. */
 void conn_exit(void);
-/* Close the connections of @client. Loop thread. */
+
+/* ---- conn.c. Loop thread ---- */
+
+/* Close the connections of @client. */
 void conn_close_all(struct client *client);
+
+/* For listen.c. Connections there are; of the same process; of the same user. */
+struct conns_nr {
+	unsigned int all, of_process, of_user;
+};
+void conns_count(const struct ucred *peer, struct conns_nr *nr);
+/* Takes @fd over, which @peer has connected to. Return: 0 or -errno. */
+int conn_new(int fd, const struct ucred *peer);
+/* Close those that have not said who they are. Return: are there others? */
+bool conns_sweep(void);
+void conns_init(uv_loop_t *loop);
+/* No request is read any more; waits for those that run. */
+void conns_quiesce(void);
+void conns_exit(void);
 
 /* ---- request.c, request_map.c ---- */
 
