@@ -7,6 +7,7 @@
 #define PAGEFS_MM_PAGE_H
 
 #include "pagemap.h"
+#include "swap.h"
 #include "writeback.h"
 
 /* ---- page.c ---- */
@@ -127,5 +128,13 @@ void pdflush_poke(void);
 bool over_background_thresh(void);
 /* Writers are being held up right now. */
 bool writers_wait(void);
+
+/* @page has been read or written to: is it to stay longer for that? */
+static inline void file_page_accessed(const struct address_space *mapping,
+				      struct page *page)
+{
+	if (likely(!mapping_advised(mapping, AS_NOREUSE)))
+		mark_page_accessed(page);
+}
 
 #endif /* PAGEFS_MM_PAGE_H */
