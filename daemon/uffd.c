@@ -572,7 +572,8 @@ static int uffd_scan(struct vm_area_struct *vma, unsigned long addr,
 		.end = addr + (nr << PAGE_SHIFT),
 		.vec = (uintptr_t)regions,
 		.vec_len = SCAN_REGIONS,
-		.category_anyof_mask = PAGE_IS_WRITTEN,
+		/* Not anyof: see uffd_probe.c (try_absent). */
+		.category_mask = PAGE_IS_WRITTEN,
 		.return_mask = PAGE_IS_WRITTEN,
 	};
 	long n;
