@@ -348,14 +348,11 @@ static void *manager_thread(void *arg)
 
 /* ---- begin and end ---- */
 
-int faultd_add(struct client *client, enum uffd_kind kind)
+int faultd_add(struct client *client, int uffd)
 {
 	struct epoll_event ev = { .events = EPOLLIN, .data.u64 = client->id };
 
-	if (epoll_ctl(faultd.epfd, EPOLL_CTL_ADD,
-		      atomic_load(&client->uffd[kind]), &ev))
-		return -errno;
-	return 0;
+	return epoll_ctl(faultd.epfd, EPOLL_CTL_ADD, uffd, &ev) ? -errno : 0;
 }
 
 void faultd_del(struct client *client)

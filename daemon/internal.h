@@ -276,8 +276,8 @@ void uffd_drop_backlog(struct client *client);
 
 int faultd_start(bool low_latency);
 void faultd_stop(void);
-/* Listen to @client from now on; no longer. */
-int faultd_add(struct client *client, enum uffd_kind kind);
+/* Listen to @client from now on, at this userfaultfd too; no longer. */
+int faultd_add(struct client *client, int uffd);
 void faultd_del(struct client *client);
 /* Some client has a backlog. Under any lock. */
 void faultd_kick(void);

@@ -58,7 +58,7 @@ static int adopt_async(struct client *client, int uffd)
 	pagemap = open_pagemap(client);
 	if (pagemap < 0)
 		return pagemap;
-	err = uffd_adopt(uffd, UFFD_ASYNC);
+	err = uffd_adopt(uffd, UFFD_ASYNC) ?: faultd_add(client, uffd);
 	if (err)
 		close(pagemap);
 	else
@@ -78,14 +78,15 @@ static int do_uffd(struct client *client, struct request *rq)
 		return -EPROTO;
 	if (atomic_load(&client->uffd[kind]) >= 0)
 		return -EEXIST;
+	/* One that nobody listens to must not be had mappings registered with. */
 	err = kind == UFFD_ASYNC ? adopt_async(client, rq->in_fd) :
-				   uffd_adopt(rq->in_fd, UFFD_SYNC);
+				   uffd_adopt(rq->in_fd, UFFD_SYNC) ?:
+				   faultd_add(client, rq->in_fd);
 	if (err)
 		return err;
 	atomic_store(&client->uffd[kind], rq->in_fd);
 	rq->in_fd = -1;
-	/* On failure it stays, unheard: closing it is for the client's end. */
-	return faultd_add(client, kind);
+	return 0;
 }
 
 static int request_uffd(struct client *client, struct request *rq)
