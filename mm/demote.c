@@ -286,15 +286,20 @@ static int throw_out(struct page **pages, unsigned int nr)
 	return err;
 }
 
-/* Return: as demote_keep(). */
+/*
+ * Who waits for demote_sem may wait for somebody that wants a window->lock whose
+ * owner spins for these pages (window_scan.c S3): so they do not wait for it.
+ * Return: as demote_keep().
+ */
 static int demote_drop(struct page **pages, unsigned int nr)
 {
 	struct window *w = page_window(pages[0]);
-	int err;
+	int err = -EBUSY;
 
-	down_read(&w->demote_sem);
-	err = throw_out(pages, nr);
-	up_read(&w->demote_sem);
+	if (down_read_trylock(&w->demote_sem)) {
+		err = throw_out(pages, nr);
+		up_read(&w->demote_sem);
+	}
 	if (err) {
 		for (unsigned int i = 0; i < nr; i++)
 			atomic_store(&pages[i]->refcount, 2);
