@@ -391,7 +391,7 @@ static void check_not_punched(const struct vm_fault *vmf, struct page *page)
 static vm_fault_t map_around(struct vm_fault *vmf, struct page **pages,
 			     unsigned int nr)
 {
-	unsigned int wanted = nr, charged, locked, ready;
+	unsigned int wanted = nr, charged, locked, known, ready;
 	vm_fault_t ret = 0;
 
 	if (!charge_for(pages, &nr, &charged)) {
@@ -408,8 +408,11 @@ static vm_fault_t map_around(struct vm_fault *vmf, struct page **pages,
 		count_soft(pages[0], &ret);
 		check_not_punched(vmf, pages[0]);
 	}
+	known = locked - count_in_arena(pages, locked);
 	ready = promote_some(pages, locked, charged);
 	if (ready) {
+		if (known)	/* the client may have stored to them */
+			scan_locked_pages(vmf->vma, pages, ready);
 		note_readable(vmf, ready);
 		map_pages(vmf, pages, ready, false);
 		count_vm_events(PGFAULTAROUND, ready - 1);

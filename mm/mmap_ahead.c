@@ -10,6 +10,8 @@
  * the call is not in the memfd any more, and not mapped; one that leaves after
  * it is punched out of the client, too.
  *
+ * A client whose stores are scanned for is asked first (window_scan.c S5).
+ *
  * Locks:  mmap_lock (read), given up after each chunk of 2 MiB.
  * Source: -
  */
@@ -60,7 +62,9 @@ static unsigned long map_chunk_ahead(struct vm_area_struct *vma,
 		return end;	/* its kernel maps around by itself */
 	while (index <= last && (nr = window_run(vma->vm_file->f_mapping,
 						 &index, last))) {
-		vma->vm_mm->mmu->map(vma, vma_address(vma, index), nr, false);
+		addr = vma_address(vma, index);
+		window_scan_vma(vma, addr, addr + nr * PAGE_SIZE);
+		vma->vm_mm->mmu->map(vma, addr, nr, false);
 		index += nr;
 	}
 	return end;

@@ -464,7 +464,7 @@ int filemap_fdatawrite_range(struct address_space *mapping, loff_t lstart,
 	struct writeback_control wbc = sync_pass(lstart, lend);
 
 	if (!mapping_is_dirty(mapping) && !window_wants_recheck(mapping) &&
-	    !mapping_async(mapping))
+	    !window_wants_scan(mapping))
 		return 0;
 	trace_writeback_start(wbc.reason);
 	do_writepages(mapping, &wbc);

@@ -111,14 +111,20 @@ bool window_wants_recheck(struct address_space *mapping);
 /* A VMA with VM_UFFD_ASYNC is there (before any access), or gone. */
 void window_async_add(struct window *w);
 void window_async_del(struct window *w);
+/* May there be stores to it that are not dirty yet? */
+bool window_wants_scan(struct address_space *mapping);
 /* What is demoted has been looked at: nobody has become able to store unseen. */
 void window_wait_demotions(struct window *w);
-/* [@start, @end) of @vma is unmapped: its stores are known. Context: mmap_lock. */
+/*
+ * What has been stored through [@start, @end) of @vma is dirty, or about to be:
+ * it is unmapped, or mapped ahead. Context: mmap_lock, no page lock.
+ */
 void window_scan_vma(struct vm_area_struct *vma, unsigned long start,
 		     unsigned long end);
 /*
  * The same for pages that are locked: those stored to are dirty, and granted.
- * Context: i_mmap_lock. Return: 0, or -EAGAIN: they may be stored to unseen.
+ * Context: i_mmap_lock or mmap_lock. Return: 0, or -EAGAIN: they may be stored to
+ * unseen.
  */
 int scan_locked_pages(struct vm_area_struct *vma, struct page **pages,
 		      unsigned int nr);

@@ -29,7 +29,12 @@
  *     client is given access.
  *     A page that is frozen meanwhile is spun for under window->lock: so who has
  *     one frozen takes no such lock before it is gone, or back.
- * S4. Where no page has ever been nothing can have been stored: only chunks that
+ * S4. What one has found and not yet made dirty the next does not find. So who
+ *     has to have it all written waits for those that began before it ended.
+ * S5. A pte that has gone, as the kernel takes it when short of memory, shows a
+ *     store by lacking its marker: so before the client is given read-only pages
+ *     it is asked, as that would put one there.
+ * S6. Where no page has ever been nothing can have been stored: only chunks that
  *     were armed are looked at.
  *
  * Locks:  page locks > window->lock > i_mmap_lock (read); scan.lock, a leaf.
@@ -67,11 +72,92 @@ static struct {
 	bool stop;			/* (S) */
 	struct list_head windows;	/* (S) with nr_async */
 	unsigned int round;		/* (S) */
+	struct list_head findings;	/* (S) oldest first */
+	uint64_t nr_begun;		/* (S) findings, ever */
+	atomic_uint nr_findings;	/* (S) to change it */
+	pthread_cond_t found;		/* one has ended */
 } scan = {
 	.lock = MUTEX_INITIALIZER(LOCK_LEAF),
 	.wait = PTHREAD_COND_INITIALIZER,
 	.windows = LIST_HEAD_INIT(scan.windows),
+	.findings = LIST_HEAD_INIT(scan.findings),
+	.found = PTHREAD_COND_INITIALIZER,
 };
+
+/* ---- found, and not yet dirty (S4) ---- */
+
+struct finding {
+	const struct window *window;
+	uint64_t number;
+	struct list_head link;
+};
+
+/* Before the scan. */
+static void finding_begin(struct finding *f, const struct window *w)
+{
+	f->window = w;
+	mutex_lock(&scan.lock);
+	f->number = ++scan.nr_begun;
+	list_add_tail(&f->link, &scan.findings);
+	atomic_fetch_add(&scan.nr_findings, 1);
+	mutex_unlock(&scan.lock);
+}
+
+/* The pages are dirty. */
+static void finding_end(struct finding *f)
+{
+	mutex_lock(&scan.lock);
+	list_del(&f->link);
+	atomic_fetch_sub(&scan.nr_findings, 1);
+	pthread_cond_broadcast(&scan.found);
+	mutex_unlock(&scan.lock);
+}
+
+/* One of @w, or of any if NULL, up to that number. Context: scan.lock. */
+static bool has_finding(const struct window *w, uint64_t last)
+{
+	struct finding *f;
+
+	list_for_each_entry(f, &scan.findings, link) {
+		if (f->number > last)
+			break;
+		if (!w || f->window == w)
+			return true;
+	}
+	return false;
+}
+
+/* Context: no page lock. */
+static void wait_for_findings(const struct window *w)
+{
+	uint64_t last;
+
+	if (likely(!atomic_load(&scan.nr_findings)))
+		return;
+	thread_will_block();
+	mutex_lock(&scan.lock);
+	last = scan.nr_begun;
+	while (has_finding(w, last))
+		pthread_cond_wait(&scan.found, &scan.lock.m);
+	mutex_unlock(&scan.lock);
+}
+
+bool window_wants_scan(struct address_space *mapping)
+{
+	struct window *w = mapping_win(mapping);
+	bool wants;
+
+	if (!w)
+		return false;
+	if (atomic_load(&w->nr_async) || atomic_load(&w->stored))
+		return true;
+	if (likely(!atomic_load(&scan.nr_findings)))
+		return false;
+	mutex_lock(&scan.lock);
+	wants = has_finding(w, UINT64_MAX);
+	mutex_unlock(&scan.lock);
+	return wants;
+}
 
 /* ---- asking ---- */
 
@@ -122,10 +208,12 @@ int scan_locked_pages(struct vm_area_struct *vma, struct page **pages,
 {
 	unsigned long stored[STORED_WORDS] = { 0 };
 	struct window *w = page_window(pages[0]);
+	struct finding finding;
 	int err;
 
 	if (!vma_is_async(vma))
 		return 0;
+	finding_begin(&finding, w);
 	err = scan_vma(vma, pages[0]->index, nr, stored);
 	for (unsigned int i = 0; i < nr; i++) {
 		if (!test_stored(stored, i))
@@ -133,6 +221,7 @@ int scan_locked_pages(struct vm_area_struct *vma, struct page **pages,
 		page_stored(pages[i]);
 		atomic_store(&w->stored, true);
 	}
+	finding_end(&finding);
 	return err == -EAGAIN ? err : 0;
 }
 
@@ -141,6 +230,7 @@ int scan_locked_pages(struct vm_area_struct *vma, struct page **pages,
 /* One chunk, or part of it. */
 struct scan_piece {
 	struct address_space *mapping;
+	struct vm_area_struct *only;	/* whose stores; NULL: all clients' */
 	pgoff_t first;
 	unsigned long nr;		/* pages, 1 to WINDOW_CHUNK_PAGES */
 	unsigned long stored[STORED_WORDS];
@@ -161,7 +251,7 @@ static void scan_clients(struct scan_piece *sp)
 		pgoff_t from = max(sp->first, vma->vm_pgoff);
 		pgoff_t to = min(last, vma_last_pgoff(vma));
 
-		if (!vma_is_async(vma))
+		if (!vma_is_async(vma) || (sp->only && vma != sp->only))
 			continue;
 		scan_vma(vma, from, to - from + 1, part);
 		for (unsigned long i = 0; i <= to - from; i++)
@@ -241,27 +331,32 @@ static void dirty_pages(struct scan_piece *sp)
 		tell_stored(sp->mapping, index, run, kcached);
 }
 
-/* Return: pages found. */
-static unsigned long scan_chunk(struct address_space *mapping, pgoff_t first,
+/* @only: NULL, or one VMA. Return: pages found. */
+static unsigned long scan_chunk(struct address_space *mapping,
+				struct vm_area_struct *only, pgoff_t first,
 				unsigned long nr)
 {
 	struct window *w = mapping_win(mapping);
+	struct finding finding;
 	struct scan_piece sp;
 
 	sp.mapping = mapping;
+	sp.only = only;
 	sp.first = first;
 	sp.nr = nr;
 	sp.nr_pages = 0;
 	memset(sp.stored, 0, sizeof(sp.stored));
+	finding_begin(&finding, w);
 	mutex_lock(&w->lock);
 	scan_clients(&sp);
 	get_stored_pages(&sp);
 	mutex_unlock(&w->lock);
 	dirty_pages(&sp);
+	finding_end(&finding);
 	return sp.nr_pages;
 }
 
-/* The first chunk from *@chunk on that ever had a page (S4). False: none. */
+/* The first chunk from *@chunk on that ever had a page (S6). False: none. */
 static bool next_armed(struct window *w, uint64_t *chunk, uint64_t last)
 {
 	bool found;
@@ -273,7 +368,8 @@ static bool next_armed(struct window *w, uint64_t *chunk, uint64_t last)
 	return found;
 }
 
-static unsigned long __window_scan(struct address_space *mapping, pgoff_t first,
+static unsigned long __window_scan(struct address_space *mapping,
+				   struct vm_area_struct *only, pgoff_t first,
 				   pgoff_t last)
 {
 	struct window *w = mapping_win(mapping);
@@ -286,7 +382,7 @@ static unsigned long __window_scan(struct address_space *mapping, pgoff_t first,
 		pgoff_t to = min_t(pgoff_t, last, chunk * WINDOW_CHUNK_PAGES +
 						  WINDOW_CHUNK_PAGES - 1);
 
-		found += scan_chunk(mapping, from, to - from + 1);
+		found += scan_chunk(mapping, only, from, to - from + 1);
 	}
 	/* What was found by others, who could not tell. */
 	if (atomic_exchange(&w->stored, false))
@@ -296,18 +392,19 @@ static unsigned long __window_scan(struct address_space *mapping, pgoff_t first,
 
 void window_scan(struct address_space *mapping, pgoff_t first, pgoff_t last)
 {
-	if (mapping_win(mapping) &&
-	    (mapping_async(mapping) || atomic_load(&mapping_win(mapping)->stored)))
-		__window_scan(mapping, first, last);
+	if (!window_wants_scan(mapping))
+		return;
+	__window_scan(mapping, NULL, first, last);
+	wait_for_findings(mapping_win(mapping));
 }
 
 void window_scan_vma(struct vm_area_struct *vma, unsigned long start,
 		     unsigned long end)
 {
 	if (vma_is_async(vma))
-		window_scan(vma->vm_file->f_mapping,
-			    linear_page_index(vma, start),
-			    linear_page_index(vma, end) - 1);
+		__window_scan(vma->vm_file->f_mapping, vma,
+			      linear_page_index(vma, start),
+			      linear_page_index(vma, end) - 1);
 }
 
 /* ---- which there are ---- */
@@ -370,7 +467,8 @@ static unsigned long scan_all(void)
 	round = ++scan.round;
 	mutex_unlock(&scan.lock);
 	while ((mapping = next_window(round))) {
-		found += __window_scan(mapping, 0, UINT64_MAX >> PAGE_SHIFT);
+		found += __window_scan(mapping, NULL, 0,
+				       UINT64_MAX >> PAGE_SHIFT);
 		mapping->a_ops->put(mapping);
 	}
 	count_vm_event(WINDOW_SCANS);
@@ -379,13 +477,14 @@ static unsigned long scan_all(void)
 
 void window_scan_all(void)
 {
+	bool any;
+
 	mutex_lock(&scan.lock);
-	if (list_empty(&scan.windows)) {
-		mutex_unlock(&scan.lock);
-		return;
-	}
+	any = !list_empty(&scan.windows);
 	mutex_unlock(&scan.lock);
-	scan_all();
+	if (any)
+		scan_all();
+	wait_for_findings(NULL);
 }
 
 /* ---- the thread ---- */

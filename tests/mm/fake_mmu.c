@@ -122,6 +122,13 @@ static void hw_zap_page(struct fake_page *p)
 		p->hw = (p->hw & HW_WRITE) ? 0 : p->hw & HW_WP;
 }
 
+void fake_reclaim(struct fake_client *c, unsigned long addr)
+{
+	pthread_mutex_lock(&c->lock);
+	hw_zap_page(fake_page_at(c, addr));
+	pthread_mutex_unlock(&c->lock);
+}
+
 /* ---- calls that take pages out of a window, seen by the linker's --wrap ---- */
 
 int __real_fallocate(int fd, int mode, off_t pos, off_t len);

@@ -173,6 +173,8 @@ int fake_mremap_behind(struct fake_client *c, unsigned long from,
 /* munmap(2) past the library; mm/ hears of it later, from fake_munmap(). */
 void fake_munmap_behind(struct fake_client *c, unsigned long addr,
 			unsigned long nr);
+/* Its kernel, short of memory, takes the pte: the page stays in the memfd. */
+void fake_reclaim(struct fake_client *c, unsigned long addr);
 /* MADV_REMOVE past the library: pages leave the memfd. No event is sent. */
 void fake_punch_behind(struct fake_client *c, unsigned long addr,
 		       unsigned long nr);

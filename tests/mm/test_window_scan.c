@@ -8,7 +8,10 @@
  */
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness.h"
 #include "mmzone.h"
@@ -265,6 +268,106 @@ static void truncate_forgets(void)
 	down();
 }
 
+/* Where the pte lacks its marker a store shows: reading must not put one there. */
+static void ptes_that_have_gone(void)
+{
+	up();
+	read_all();
+	store(c, at, 80, 8);
+	fake_reclaim(c, at + 80 * PAGE_SIZE);
+	window_scan(&m->file->mapping, 0, PAGES);
+	CU_ASSERT(fake_dirty(m, 80));
+	CU_ASSERT(sync_file());
+
+	store(c, at, 81, 9);
+	store(c, at, 600, 10);
+	fake_reclaim(c, at + 81 * PAGE_SIZE);
+	fake_reclaim(c, at + 600 * PAGE_SIZE);
+	mmap_ahead(c->mm, at, PAGES * PAGE_SIZE, NULL, NULL);
+	CU_ASSERT(sync_file());
+	CU_ASSERT_EQUAL(stored(81 * PAGE_SIZE), 9);
+	CU_ASSERT_EQUAL(stored(600 * PAGE_SIZE), 10);
+
+	store(c, at, 82, 11);
+	fake_reclaim(c, at + 82 * PAGE_SIZE);
+	CU_ASSERT_FALSE(fake_message(c, at + 82 * PAGE_SIZE, 0) &
+			VM_FAULT_ERROR);
+	CU_ASSERT(sync_file());
+	CU_ASSERT_EQUAL(stored(82 * PAGE_SIZE), 11);
+	down();
+}
+
+static void *scan_file(void *arg)
+{
+	window_scan(&m->file->mapping, 0, PAGES);
+	return arg;
+}
+
+static atomic_uint_least64_t after_sync;
+
+static void *sync_and_look(void *arg)
+{
+	CU_ASSERT(sync_file());
+	atomic_store(&after_sync, stored(90 * PAGE_SIZE));
+	return arg;
+}
+
+/* One looks, and has found the store; another syncs before the page is dirty. */
+static void a_sync_waits_for_who_has_found(bool unmapped)
+{
+	pthread_t scanner, syncer;
+	struct page *page;
+
+	up();
+	read_all();
+	if (unmapped)
+		CU_ASSERT_EQUAL(fake_munmap(other, there, PAGES), 0);
+	store(c, at, 90, 9);
+	page = find_lock_page(&m->file->mapping, 90);
+	BUG_ON(!page);
+	BUG_ON(pthread_create(&scanner, NULL, scan_file, NULL));
+	while (fake_page_at(c, at + 90 * PAGE_SIZE)->hw & HW_WRITE)
+		usleep(1000);
+	if (unmapped)
+		CU_ASSERT_EQUAL(fake_munmap(c, at, PAGES), 0);
+	BUG_ON(pthread_create(&syncer, NULL, sync_and_look, NULL));
+	usleep(50000);
+	unlock_page(page);
+	put_page(page);
+	BUG_ON(pthread_join(syncer, NULL));
+	BUG_ON(pthread_join(scanner, NULL));
+	CU_ASSERT_EQUAL(atomic_load(&after_sync), 9);
+	down();
+}
+
+static void syncs_wait_for_each_other(void)
+{
+	atomic_store(&after_sync, 0);
+	a_sync_waits_for_who_has_found(false);
+	atomic_store(&after_sync, 0);
+	a_sync_waits_for_who_has_found(true);
+}
+
+/* Or each VMA of many that goes would have all the others looked at. */
+static void who_unmaps_is_asked_alone(void)
+{
+	unsigned int calls;
+
+	up();
+	read_all();
+	store(c, at, 95, 1);
+	store(other, there, 95, 2);
+	store(other, there, 96, 3);
+	calls = other->nr_calls;
+	CU_ASSERT_EQUAL(fake_munmap(c, at, PAGES), 0);
+	CU_ASSERT_EQUAL(nr_dirty(), 1);
+	CU_ASSERT_EQUAL(other->nr_calls, calls);
+	CU_ASSERT(sync_file());
+	CU_ASSERT_EQUAL(stored(95 * PAGE_SIZE), 2);
+	CU_ASSERT_EQUAL(stored(96 * PAGE_SIZE), 3);
+	down();
+}
+
 static const struct test_case cases[] = {
 	{ "stores are found where they were, once", stores_are_found_once },
 	{ "fsync and sync look for them", fsync_looks },
@@ -277,6 +380,9 @@ static const struct test_case cases[] = {
 	{ "moved behind our back", moved_behind_our_back },
 	{ "newcomers wipe nothing out", newcomers_wipe_nothing_out },
 	{ "truncate forgets them", truncate_forgets },
+	{ "ptes that have gone", ptes_that_have_gone },
+	{ "a sync waits for who has found some", syncs_wait_for_each_other },
+	{ "who unmaps is asked alone", who_unmaps_is_asked_alone },
 };
 
 int main(void)
