@@ -459,10 +459,19 @@ void window_restore_if_gone(struct page *page)
 		window_restore_page(page);
 }
 
+/* Stores may be known from the client's ptes alone, and those go with this. */
+static void removed_page(struct page *page)
+{
+	if (!window_has_page(page))
+		window_restore_page(page);
+	else if (mapping_async(page->mapping))
+		set_page_dirty(page);
+}
+
 void window_remove_event(struct mm_struct *mm, unsigned long start,
 			 unsigned long end)
 {
-	for_mm_pages(mm, start, end, window_restore_if_gone);
+	for_mm_pages(mm, start, end, removed_page);
 }
 
 static void may_be_written(struct page *page)
