@@ -238,26 +238,34 @@ struct scan_piece {
 	unsigned int nr_pages;
 };
 
-/* Context: window->lock. */
+static void scan_client(struct scan_piece *sp, struct vm_area_struct *vma)
+{
+	unsigned long part[STORED_WORDS] = { 0 };
+	pgoff_t from = max(sp->first, vma->vm_pgoff);
+	pgoff_t to = min(sp->first + sp->nr - 1, vma_last_pgoff(vma));
+
+	if (!vma_is_async(vma))
+		return;
+	scan_vma(vma, from, to - from + 1, part);
+	for (unsigned long i = 0; i <= to - from; i++)
+		if (test_stored(part, i))
+			set_stored(sp->stored, from - sp->first + i);
+}
+
+/* Context: window->lock; mmap_lock, if it is only one. */
 static void scan_clients(struct scan_piece *sp)
 {
 	struct window *w = mapping_win(sp->mapping);
-	pgoff_t last = sp->first + sp->nr - 1;
 	struct vm_area_struct *vma;
 
-	down_read(&w->i_mmap_lock);
-	vma_interval_tree_foreach(vma, &w->i_mmap, sp->first, last) {
-		unsigned long part[STORED_WORDS] = { 0 };
-		pgoff_t from = max(sp->first, vma->vm_pgoff);
-		pgoff_t to = min(last, vma_last_pgoff(vma));
-
-		if (!vma_is_async(vma) || (sp->only && vma != sp->only))
-			continue;
-		scan_vma(vma, from, to - from + 1, part);
-		for (unsigned long i = 0; i <= to - from; i++)
-			if (test_stored(part, i))
-				set_stored(sp->stored, from - sp->first + i);
+	if (sp->only) {
+		scan_client(sp, sp->only);
+		return;
 	}
+	down_read(&w->i_mmap_lock);
+	vma_interval_tree_foreach(vma, &w->i_mmap, sp->first,
+				  sp->first + sp->nr - 1)
+		scan_client(sp, vma);
 	up_read(&w->i_mmap_lock);
 }
 

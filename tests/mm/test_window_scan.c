@@ -312,6 +312,16 @@ static void *sync_and_look(void *arg)
 	return arg;
 }
 
+static bool has_writable(struct fake_client *who, unsigned long addr)
+{
+	bool has;
+
+	pthread_mutex_lock(&who->lock);
+	has = fake_page_at(who, addr)->hw & HW_WRITE;
+	pthread_mutex_unlock(&who->lock);
+	return has;
+}
+
 /* One looks, and has found the store; another syncs before the page is dirty. */
 static void a_sync_waits_for_who_has_found(bool unmapped)
 {
@@ -326,7 +336,7 @@ static void a_sync_waits_for_who_has_found(bool unmapped)
 	page = find_lock_page(&m->file->mapping, 90);
 	BUG_ON(!page);
 	BUG_ON(pthread_create(&scanner, NULL, scan_file, NULL));
-	while (fake_page_at(c, at + 90 * PAGE_SIZE)->hw & HW_WRITE)
+	while (has_writable(c, at + 90 * PAGE_SIZE))
 		usleep(1000);
 	if (unmapped)
 		CU_ASSERT_EQUAL(fake_munmap(c, at, PAGES), 0);
