@@ -265,7 +265,7 @@ vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
 				  struct page **waitp);
 void put_wait_page(struct page *page);
 
-/* vm_ops->fault of a file: page cache, read-ahead, I/O. mm/memory.c. */
+/* vm_ops->fault of a file: page cache, read-ahead, I/O. mm/filemap.c. */
 vm_fault_t filemap_fault(struct vm_fault *vmf);
 
 /*

@@ -19,9 +19,9 @@
  * I4. nrpages, nrdirty, nrwriteback equal what the tree and its tags hold.
  *
  * Locks: invalidate_lock (read) > page lock > tree_lock. Lookups take none.
- * Source: Linux mm/filemap.c (find_get_entry, filemap_get_pages). Differs: a
- *         read returns pages, for replies that point at frames, and the copying
- *         variant is built on that.
+ * Source: Linux mm/filemap.c (find_get_entry, filemap_get_pages, filemap_fault).
+ *         Differs: a read returns pages, for replies that point at frames, and
+ *         the copying variant is built on that.
  */
 #include <string.h>
 
@@ -29,6 +29,7 @@
 #include "err.h"
 #include "rcu.h"
 #include "swap.h"
+#include "vma.h"
 #include "vmstat.h"
 #include "window_i.h"
 
@@ -456,6 +457,74 @@ ssize_t generic_file_read(struct address_space *mapping,
 			break;
 	}
 	return done;
+}
+
+/* ---- for page faults ---- */
+
+/* It is in the cache; the reader's next window may be due. */
+static bool cached_page(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf_mapping(vmf);
+	struct page *page = find_get_page(mapping, vmf->pgoff);
+	struct file_ra_state *ra = fault_ra(vmf);
+
+	if (!page)
+		return false;
+	if (!page_test(page, PG_uptodate)) {
+		put_page(page);
+		return false;
+	}
+	if (ra && page_test(page, PG_readahead))
+		page_cache_async_readahead(mapping, ra, page, vmf->pgoff, 1);
+	vmf->page = page;
+	return true;
+}
+
+static vm_fault_t page_error(const struct page *page)
+{
+	return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
+}
+
+/* It is not in the cache, and is not to be waited for here. */
+static vm_fault_t filemap_fault_nowait(struct vm_fault *vmf)
+{
+	struct page *page = filemap_start_page(vmf_mapping(vmf), fault_ra(vmf),
+					       vmf->pgoff);
+
+	if (IS_ERR(page))
+		return page_error(page);
+	if (page_test(page, PG_uptodate)) {
+		vmf->page = page;
+		return VM_FAULT_MAJOR;
+	}
+	vmf->wait_page = page;
+	return VM_FAULT_RETRY;
+}
+
+vm_fault_t filemap_fault(struct vm_fault *vmf)
+{
+	struct address_space *mapping = vmf_mapping(vmf);
+	struct page *page;
+
+	if (page_past_end(mapping, vmf->pgoff)) {
+		/*
+		 * The window ends with the file, and then its kernel raises
+		 * SIGBUS by itself; so a truncate is on its way. Not to be asked
+		 * again and again until it has cut the window, wait for it.
+		 */
+		down_read_plugged(&mapping->invalidate_lock);
+		up_read(&mapping->invalidate_lock);
+		return VM_FAULT_RETRY;
+	}
+	if (cached_page(vmf))
+		return 0;
+	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
+		return filemap_fault_nowait(vmf);
+	page = filemap_get_page(mapping, fault_ra(vmf), vmf->pgoff, 1);
+	if (IS_ERR(page))
+		return page_error(page);
+	vmf->page = page;
+	return VM_FAULT_MAJOR;
 }
 
 /* ---- checking ---- */

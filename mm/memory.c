@@ -34,6 +34,7 @@
 #include "slab.h"
 #include "swap.h"
 #include "trace.h"
+#include "vma.h"
 #include "vmstat.h"
 #include "window_i.h"
 
@@ -42,91 +43,9 @@
 
 /* ---- the page ---- */
 
-static struct address_space *vmf_mapping(const struct vm_fault *vmf)
-{
-	return vmf->vma->vm_file->f_mapping;
-}
-
-static bool past_end(struct address_space *mapping, pgoff_t index)
-{
-	return (loff_t)(index << PAGE_SHIFT) >= i_size_read(mapping);
-}
-
 static void fault_wake(const struct vm_fault *vmf)
 {
 	vmf->vma->vm_mm->mmu->wake(vmf->vma, vmf->address, 1);
-}
-
-static struct file_ra_state *fault_ra(const struct vm_fault *vmf)
-{
-	return vmf->vma->vm_flags & VM_RAND_READ ? NULL :
-						   &vmf->vma->vm_file->f_ra;
-}
-
-/* It is in the cache; the reader's next window may be due. */
-static bool cached_page(struct vm_fault *vmf)
-{
-	struct address_space *mapping = vmf_mapping(vmf);
-	struct page *page = find_get_page(mapping, vmf->pgoff);
-	struct file_ra_state *ra = fault_ra(vmf);
-
-	if (!page)
-		return false;
-	if (!page_test(page, PG_uptodate)) {
-		put_page(page);
-		return false;
-	}
-	if (ra && page_test(page, PG_readahead))
-		page_cache_async_readahead(mapping, ra, page, vmf->pgoff, 1);
-	vmf->page = page;
-	return true;
-}
-
-static vm_fault_t page_error(const struct page *page)
-{
-	return PTR_ERR(page) == -ENOMEM ? VM_FAULT_OOM : VM_FAULT_SIGBUS;
-}
-
-/* It is not in the cache, and is not to be waited for here. */
-static vm_fault_t filemap_fault_nowait(struct vm_fault *vmf)
-{
-	struct page *page = filemap_start_page(vmf_mapping(vmf), fault_ra(vmf),
-					       vmf->pgoff);
-
-	if (IS_ERR(page))
-		return page_error(page);
-	if (page_test(page, PG_uptodate)) {
-		vmf->page = page;
-		return VM_FAULT_MAJOR;
-	}
-	vmf->wait_page = page;
-	return VM_FAULT_RETRY;
-}
-
-vm_fault_t filemap_fault(struct vm_fault *vmf)
-{
-	struct address_space *mapping = vmf_mapping(vmf);
-	struct page *page;
-
-	if (past_end(mapping, vmf->pgoff)) {
-		/*
-		 * The window ends with the file, and then its kernel raises
-		 * SIGBUS by itself; so a truncate is on its way. Not to be asked
-		 * again and again until it has cut the window, wait for it.
-		 */
-		down_read_plugged(&mapping->invalidate_lock);
-		up_read(&mapping->invalidate_lock);
-		return VM_FAULT_RETRY;
-	}
-	if (cached_page(vmf))
-		return 0;
-	if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT)
-		return filemap_fault_nowait(vmf);
-	page = filemap_get_page(mapping, fault_ra(vmf), vmf->pgoff, 1);
-	if (IS_ERR(page))
-		return page_error(page);
-	vmf->page = page;
-	return VM_FAULT_MAJOR;
 }
 
 /* Is it still what ->fault found, and part of the file? Page locked. */
@@ -136,7 +55,7 @@ static bool page_still_there(const struct vm_fault *vmf, struct page *page,
 	struct address_space *mapping = vmf_mapping(vmf);
 
 	return page_mapping(page) == mapping && page_index(page) == index &&
-		page_test(page, PG_uptodate) && !past_end(mapping, index);
+		page_test(page, PG_uptodate) && !page_past_end(mapping, index);
 }
 
 /* ---- ptes ---- */
@@ -521,7 +440,7 @@ static vm_fault_t do_write_fault(struct vm_fault *vmf)
 	for (unsigned int tries = 0; tries < FAULT_TRIES; tries++) {
 		ret = do_write_once(vmf);
 		major |= ret & VM_FAULT_MAJOR;
-		if (!(ret & VM_FAULT_RETRY) || past_end(mapping, vmf->pgoff))
+		if (!(ret & VM_FAULT_RETRY) || page_past_end(mapping, vmf->pgoff))
 			break;
 	}
 	return ret | major;

@@ -132,4 +132,22 @@ unsigned long vma_interval_tree_check(struct rb_root *root);
 /* mm_check()'s part of tree, list and gaps. */
 void vma_check_tree(struct mm_struct *mm);
 
+/* ---- a fault: memory.c, filemap_fault(). Context: mmap_lock ---- */
+
+static inline struct address_space *vmf_mapping(const struct vm_fault *vmf)
+{
+	return vmf->vma->vm_file->f_mapping;
+}
+
+static inline bool page_past_end(struct address_space *mapping, pgoff_t index)
+{
+	return (loff_t)(index << PAGE_SHIFT) >= i_size_read(mapping);
+}
+
+static inline struct file_ra_state *fault_ra(const struct vm_fault *vmf)
+{
+	return vmf->vma->vm_flags & VM_RAND_READ ? NULL :
+						   &vmf->vma->vm_file->f_ra;
+}
+
 #endif /* PAGEFS_MM_VMA_H */
