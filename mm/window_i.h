@@ -140,6 +140,28 @@ unsigned int around_pages(const struct vm_fault *vmf);
 void around_was_short(const struct vm_fault *vmf, unsigned int wanted,
 		      unsigned int nr);
 
+/* ---- demote_move.c ---- */
+
+/* One attempt to make room. */
+struct demote_control {
+	bool hard;			/* nothing else is left */
+	bool nomem;			/* out: the arena has no frames for them */
+	unsigned long gone;		/* out: pages that left */
+	unsigned int kept, dropped;	/* out: of the last batch */
+};
+
+/*
+ * Bytes nobody will ask for again need no copy: from here on nobody can find the
+ * page either, until demote_pages() has dropped it or given it back. Context:
+ * page locked, isolated, our reference.
+ */
+bool demote_freeze(struct page *page);
+/* @pages: locked, isolated, referenced; all are given back. */
+void demote_pages(struct page **pages, unsigned int nr,
+		  struct demote_control *dc);
+/* An isolated page stays; with the reference. */
+void demote_putback(struct page *page);
+
 /* ---- demote.c ---- */
 
 /*
