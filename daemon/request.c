@@ -223,7 +223,8 @@ static const struct {
 
 int request_nr_fds(unsigned int type)
 {
-	if (!type || type >= NR_PAGEFS_MSG_TYPES)
+	if (!type || type >= NR_PAGEFS_MSG_TYPES ||
+	    (type != PAGEFS_HELLO && !requests[type].run))
 		return -EINVAL;
 	return requests[type].nr_fds;
 }

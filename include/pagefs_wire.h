@@ -40,7 +40,7 @@
 #include <sys/ioctl.h>
 
 #define PAGEFS_WIRE_MAGIC	0x53464750u	/* "PGFS" */
-#define PAGEFS_WIRE_VERSION	2u
+#define PAGEFS_WIRE_VERSION	3u
 
 enum pagefs_msg_type {
 	PAGEFS_HELLO = 1,	/* in: base, len of the region (0: none) */
@@ -62,6 +62,21 @@ enum pagefs_msg_type {
 	PAGEFS_MUNLOCK,		/* in: addr len */
 	PAGEFS_MINCORE,		/* in: addr len; out: the vector */
 	PAGEFS_STATS,		/* out: enum pagefs_stat_arg */
+	PAGEFS_MMAP_ANON,	/* in: addr len prot flags; memory without a file */
+				/* out: addr, PAGEFS_KIND_*, pgoff, fd: window */
+	PAGEFS_FORK,		/* of a connection that does nothing else: memory
+				 * without a file as it is now, for a child, until
+				 * the connection ends. -ENODATA: there is none */
+				/* out: token[2] */
+	PAGEFS_ADOPT,		/* in: token[2]; by the child, before it maps */
+	PAGEFS_INHERIT,		/* in: addr len: what ADOPT has brought there */
+				/* out: addr, PAGEFS_KIND_*, pgoff, fd: window.
+				 * It has to be mapped and committed */
+	PAGEFS_MMAP_SHM,	/* in: addr len prot flags nr_pages mode|oflag,
+				 * name[16] (args 6 and 7, padded with 0); a
+				 * region all who know its name, and may, share */
+				/* out: addr, PAGEFS_KIND_*, pgoff, fd: window */
+	PAGEFS_SHM_UNLINK,	/* in: name[16] in args 6 and 7 */
 	NR_PAGEFS_MSG_TYPES,
 };
 
@@ -80,8 +95,11 @@ enum pagefs_msg_type {
 #define PAGEFS_MAP_NOREPLACE	0x2u	/* exactly there, or -EEXIST */
 #define PAGEFS_MAP_POPULATE	0x4u
 #define PAGEFS_MAP_LOCKED	0x8u
-#define PAGEFS_MAP_PRIVATE	0x10u	/* only with PROT_READ */
+#define PAGEFS_MAP_PRIVATE	0x10u	/* only with PROT_READ, or with COW */
 #define PAGEFS_MREMAP_MAYMOVE	0x20u
+#define PAGEFS_MAP_COW		0x40u	/* MMAP, with PRIVATE: stores go to copies. The
+					 * reply's pgoff is in args[4] */
+#define PAGEFS_MAP_SHARED_ANON	0x80u	/* MMAP_ANON: children share it */
 
 /* How the client maps the window it gets. */
 #define PAGEFS_KIND_SHARED	0u	/* MAP_SHARED */

@@ -66,6 +66,22 @@ enum vm_event_item {
 	PGSTORED,		/* pages a scan has found stored to */
 	WINDOW_SCANS,		/* scans of all windows with such clients */
 	WINDOW_FOREIGN,		/* window pages a client has planted or punched */
+	PSWPIN,			/* pages read from swap */
+	PSWPOUT,		/* pages written to it */
+	PSWPERR,		/* pages that could not be read, or written */
+	SWAP_RA,		/* pages read from swap before anybody asked */
+	SWAPCACHE_HIT,		/* faults that found their page in the swap cache */
+	PGZEROED,		/* pages of private memory that came as zeros */
+	PGCOW,			/* copies made, as others have the page too */
+	PGREUSE,		/* of the last owner: taken over */
+	PGDUP,			/* pages shared with a child by fork() */
+	PGSCAN_ANON,		/* pages reclaim looked at: without a file, */
+	PGSCAN_FILE,		/* and with one */
+	PGSTEAL_ANON,
+	PGSTEAL_FILE,
+	WORKINGSET_REFAULT_ANON, /* came back soon after they had gone */
+	WORKINGSET_REFAULT_FILE,
+	OOM_FAULT,		/* faults that ended for want of memory */
 	NR_VM_EVENT_ITEMS,
 };
 
@@ -81,6 +97,10 @@ enum vm_stat_item {
 	NR_PDFLUSH_THREADS,	/* flushers there are */
 	BALANCE_PAUSE_MAX_MS,	/* a writer's longest pause; only rises */
 	BALANCE_STALL_MAX_MS,	/* its longest row of pauses in one write */
+	NR_ANON_PAGES,		/* pages without a file: of NR_FILE_PAGES */
+	NR_SWAPCACHE,		/* of those, in the swap cache */
+	NR_VMALLOC,		/* frames of vmalloc() areas */
+	COMMITTED_AS,		/* pages of private memory that were promised */
 	NR_VM_STAT_ITEMS,
 };
 

@@ -233,6 +233,22 @@ static const char *const event_names[NR_VM_EVENT_ITEMS] = {
 	[PGSTORED]		= "pgstored",
 	[WINDOW_SCANS]		= "window_scans",
 	[WINDOW_FOREIGN]	= "window_foreign",
+	[PSWPIN]		= "pswpin",
+	[PSWPOUT]		= "pswpout",
+	[PSWPERR]		= "pswperr",
+	[SWAP_RA]		= "swap_ra",
+	[SWAPCACHE_HIT]		= "swapcache_hit",
+	[PGZEROED]		= "pgzeroed",
+	[PGCOW]			= "pgcow",
+	[PGREUSE]		= "pgreuse",
+	[PGDUP]			= "pgdup",
+	[PGSCAN_ANON]		= "pgscan_anon",
+	[PGSCAN_FILE]		= "pgscan_file",
+	[PGSTEAL_ANON]		= "pgsteal_anon",
+	[PGSTEAL_FILE]		= "pgsteal_file",
+	[WORKINGSET_REFAULT_ANON] = "workingset_refault_anon",
+	[WORKINGSET_REFAULT_FILE] = "workingset_refault_file",
+	[OOM_FAULT]		= "oom_fault",
 };
 
 static const char *const stat_names[NR_VM_STAT_ITEMS] = {
@@ -247,6 +263,10 @@ static const char *const stat_names[NR_VM_STAT_ITEMS] = {
 	[NR_PDFLUSH_THREADS]	= "nr_pdflush_threads",
 	[BALANCE_PAUSE_MAX_MS]	= "balance_pause_max_ms",
 	[BALANCE_STALL_MAX_MS]	= "balance_stall_max_ms",
+	[NR_ANON_PAGES]		= "nr_anon_pages",
+	[NR_SWAPCACHE]		= "nr_swapcached",
+	[NR_VMALLOC]		= "nr_vmalloc",
+	[COMMITTED_AS]		= "nr_committed_as",
 };
 
 size_t vmstat_show(char *buf, size_t size)
