@@ -85,6 +85,8 @@ static const struct row meminfo_rows[] = {
 	  "reclaimable=\"false\"", NULL },
 	{ "PageTables", "memory_page_tables_bytes", GAUGE, KIB, NULL,
 	  "Page tables kept for programs that map files." },
+	{ "VmallocUsed", "memory_vmalloc_bytes", GAUGE, KIB, NULL,
+	  "Large tables, the maps of swap areas among them." },
 	{ "Balloon", "memory_balloon_bytes", GAUGE, KIB, NULL,
 	  "Memory given back for what is mapped." },
 	{ "SwapTotal", "swap_size_bytes", GAUGE, KIB, NULL,
@@ -211,6 +213,7 @@ static const struct row vmstat_rows[] = {
 	{ .line = "nr_file_pages" }, { .line = "nr_dirty" },
 	{ .line = "nr_writeback" }, { .line = "nr_window_pages" },
 	{ .line = "nr_page_table_pages" }, { .line = "nr_balloon" },
+	{ .line = "nr_vmalloc" },
 	{ .line = "nr_slab_reclaimable" }, { .line = "nr_slab_unreclaimable" },
 };
 

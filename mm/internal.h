@@ -32,6 +32,7 @@ enum frame_mark {
 	MARK_NONE,
 	MARK_KMALLOC,		/* head of a block from kmalloc() */
 	MARK_SLAB,		/* in a slab of order 0; MARK_SLAB + 1 for 1 ... */
+	MARK_VMALLOC = 0x40,	/* in an area of vmalloc()'s */
 	MARK_POISONED = 0x80,	/* debug: free, and its bytes are FRAME_POISON */
 };
 
@@ -43,7 +44,7 @@ enum frame_mark {
  * looking at a neighbour's word under zone->lock is enough to merge with it.
  */
 struct frame {
-	pfn_t next, prev;	/* (Z) links while FREE */
+	pfn_t next, prev;	/* (Z) links while FREE; (O) else */
 	uint16_t word;		/* (A) frame_word(state, order) */
 	uint8_t zone;		/* (C) zone_idx() */
 	uint8_t mark;		/* (O) enum frame_mark */

@@ -83,6 +83,7 @@ size_t meminfo_show(char *buf, size_t size)
 		{ "SUnreclaim:",	unreclaimable },
 		{ "PageTables:",	vm_stat_read(NR_PAGETABLE) },
 		{ "WritebackTmp:",	0 },
+		{ "VmallocUsed:",	vm_stat_read(NR_VMALLOC) },
 		{ "Balloon:",		vm_stat_read(NR_BALLOON) },
 	};
 	size_t len = 0;

@@ -13,6 +13,7 @@
 #include "slab.h"
 #include "swap.h"
 #include "trace.h"
+#include "vmalloc.h"
 #include "vmstat.h"
 #include "window_i.h"
 
@@ -91,6 +92,7 @@ void mm_exit(void)
 	mmap_exit();
 	page_exit();
 	radix_tree_exit();
+	vmalloc_exit();
 	slab_exit();
 	vmscan_exit();
 	page_alloc_exit();
