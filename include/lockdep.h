@@ -42,6 +42,7 @@
  *   LOCK_WORKERS	fs: which worker threads there are
  *   LOCK_IO		fs: the I/O thread's queue
  *   LOCK_PDFLUSH	what flushers wait for
+ *   LOCK_SWAP		which swap areas there are, and whose turn it is
  *   LOCK_LEAF		takes nothing inside itself, but may count events:
  *   LOCK_VMSTAT	which threads count events
  *   LOCK_TRACE		which threads have rings of trace events, and who reads
@@ -89,6 +90,7 @@ enum lock_rank {
 	LOCK_WORKERS,
 	LOCK_IO,
 	LOCK_PDFLUSH,
+	LOCK_SWAP,
 	LOCK_LEAF,
 	LOCK_VMSTAT,
 	LOCK_TRACE,

@@ -93,6 +93,7 @@ static const char *const rank_names[NR_LOCK_RANKS] = {
 	[LOCK_ZONE]		= "LOCK_ZONE",
 	[LOCK_WORKERS]		= "LOCK_WORKERS",
 	[LOCK_IO]		= "LOCK_IO",
+	[LOCK_SWAP]		= "LOCK_SWAP",
 	[LOCK_LEAF]		= "LOCK_LEAF",
 	[LOCK_VMSTAT]		= "LOCK_VMSTAT",
 	[LOCK_TRACE]		= "LOCK_TRACE",

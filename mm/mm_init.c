@@ -12,6 +12,7 @@
 #include "page.h"
 #include "slab.h"
 #include "swap.h"
+#include "swapfile.h"
 #include "trace.h"
 #include "vmalloc.h"
 #include "vmstat.h"
@@ -59,9 +60,12 @@ int mm_init(const struct mm_config *config)
 	err = page_init();
 	if (err)
 		goto out_radix_tree;
-	err = mmap_init();
+	err = swap_init();
 	if (err)
 		goto out_page;
+	err = mmap_init();
+	if (err)
+		goto out_swap;
 	err = config->no_threads ? 0 : mm_threads_start();
 	if (err)
 		goto out_mmap;
@@ -69,6 +73,8 @@ int mm_init(const struct mm_config *config)
 
 out_mmap:
 	mmap_exit();
+out_swap:
+	swap_exit();
 out_page:
 	page_exit();
 out_radix_tree:
@@ -90,6 +96,7 @@ void mm_exit(void)
 	window_io_exit();
 	balloon_exit();
 	mmap_exit();
+	swap_exit();
 	page_exit();
 	radix_tree_exit();
 	vmalloc_exit();

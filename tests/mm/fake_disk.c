@@ -543,7 +543,9 @@ static struct usage usage_now(void)
 	kmem_cache_shrink_all();
 	urcu_bp_barrier();		/* so are the slabs of pages */
 	drain_all_frames();
-	u.frames = totalram_frames() - nr_free_frames();
+	/* Tables made once and kept: mm_exit() BUGs if one of others is left. */
+	u.frames = totalram_frames() - nr_free_frames() -
+		vm_stat_read(NR_VMALLOC);
 	slabinfo_show(text, sizeof(text));
 	for (line = strtok_r(text, "\n", &next); line;
 	     line = strtok_r(NULL, "\n", &next)) {
