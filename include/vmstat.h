@@ -137,7 +137,7 @@ size_t throttled_show(char *buf, size_t size);
 /* /proc/vmstat's text into @buf, and so on; each returns its length. */
 size_t vmstat_show(char *buf, size_t size);
 size_t meminfo_show(char *buf, size_t size);
-size_t swaps_show(char *buf, size_t size);	/* its head: there are none */
+size_t swaps_show(char *buf, size_t size);
 
 void vmstat_init(void);		/* zeroes everything */
 

@@ -3,11 +3,15 @@
  * mm/meminfo.c - the text of meminfo and swaps
  *
  * Locks:   none; counts are read as they are.
- * Source:  Linux fs/proc/meminfo.c, mm/page_alloc.c (si_mem_available): names,
+ * Source:  Linux fs/proc/meminfo.c, mm/page_alloc.c (si_mem_available),
+ *          mm/swapfile.c (swap_show): names,
  *          order and units. What can only be 0 here has a line if free(1),
  *          vmstat(8) and their kind look for it.
  */
+#include <string.h>
+
 #include "internal.h"
+#include "swapfile.h"
 #include "vmstat.h"
 
 unsigned long lru_pages(enum lru_list lru)
@@ -63,15 +67,15 @@ size_t meminfo_show(char *buf, size_t size)
 		{ "MemAvailable:",	mem_available() },
 		{ "Buffers:",		0 },
 		{ "Cached:",		vm_stat_read(NR_FILE_PAGES) },
-		{ "SwapCached:",	0 },
+		{ "SwapCached:",	vm_stat_read(NR_SWAPCACHE) },
 		{ "Active:",		active },
 		{ "Inactive:",		inactive },
 		{ "Active(anon):",	0 },
 		{ "Inactive(anon):",	0 },
 		{ "Active(file):",	active },
 		{ "Inactive(file):",	inactive },
-		{ "SwapTotal:",		0 },
-		{ "SwapFree:",		0 },
+		{ "SwapTotal:",		total_swap_pages() },
+		{ "SwapFree:",		nr_swap_pages() },
 		{ "Dirty:",		vm_stat_read(NR_FILE_DIRTY) },
 		{ "Writeback:",		vm_stat_read(NR_WRITEBACK) },
 		{ "AnonPages:",		0 },
@@ -95,8 +99,43 @@ size_t meminfo_show(char *buf, size_t size)
 	return len;
 }
 
+/* As seq_escape() with these: what would end a field, or a line. */
+static size_t show_path(char *buf, size_t size, const char *path)
+{
+	size_t len = 0;
+
+	for (; *path; path++) {
+		if (strchr(" \t\n\\", *path))
+			len += scnprintf(buf + len, size - len, "\\%03o",
+					 (unsigned char)*path);
+		else
+			len += scnprintf(buf + len, size - len, "%c", *path);
+	}
+	return len;
+}
+
+static size_t show_area(char *buf, size_t size, const struct swap_area_info *info)
+{
+	unsigned long kib = info->nr_slots << (PAGE_SHIFT - 10);
+	unsigned long used = info->nr_used << (PAGE_SHIFT - 10);
+	size_t len = show_path(buf, size, info->path);
+
+	return len + scnprintf(buf + len, size - len,
+			       "%*s%s\t%lu\t%s%lu\t%s%d\n",
+			       len < 40 ? 40 - (int)len : 1, " ",
+			       info->is_file ? "file\t" : "partition",
+			       kib, kib < 10000000 ? "\t" : "",
+			       used, used < 10000000 ? "\t" : "", info->prio);
+}
+
 size_t swaps_show(char *buf, size_t size)
 {
-	return scnprintf(buf, size,
-			 "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	struct swap_area_info info;
+	size_t len;
+
+	len = scnprintf(buf, size,
+			"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	for (unsigned int i = 0; swap_area_info(i, &info); i++)
+		len += show_area(buf + len, size - len, &info);
+	return len;
 }

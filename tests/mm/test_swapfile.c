@@ -1290,6 +1290,35 @@ static void slots_match_the_model(void)
 	teardown();
 }
 
+/* ---- text ---- */
+
+static void swaps_shows_areas_as_linux_does(void)
+{
+	struct fake_swap a, b;
+	char buf[1024];
+
+	setup();
+	swaps_show(buf, sizeof(buf));
+	CU_ASSERT_STRING_EQUAL(buf, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	area_on(&a, "/a b", 100, 12);
+	area_on(&b, "/a-path-of-more-than-forty-characters-in-all", 100, -1);
+	b.dev.is_file = false;
+	hold(3);
+	swaps_show(buf, sizeof(buf));
+	CU_ASSERT_STRING_EQUAL(buf,
+		"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
+		"/a\\040b                                 file\t\t400\t\t12\t\t12\n"
+		"/a-path-of-more-than-forty-characters-in-all partition\t400\t\t0\t\t-2\n");
+	meminfo_show(buf, sizeof(buf));
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "SwapTotal:           800 kB\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(buf, "SwapFree:            788 kB\n"));
+	free_held();
+	swap_off_all();
+	fake_swap_destroy(&a);
+	fake_swap_destroy(&b);
+	teardown();
+}
+
 static const struct test_case cases[] = {
 	{ "an area is what its header says", an_area_is_what_its_header_says },
 	{ "each fault of a header has its error",
@@ -1332,6 +1361,7 @@ static const struct test_case cases[] = {
 	{ "threads do not disturb each other",
 	  threads_do_not_disturb_each_other },
 	{ "slots match the model", slots_match_the_model },
+	{ "swaps shows areas as Linux does", swaps_shows_areas_as_linux_does },
 };
 
 int main(void)
