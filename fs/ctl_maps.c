@@ -33,6 +33,7 @@
 
 #include "ctl.h"
 #include "mmap.h"
+#include "shmem.h"
 
 /* VMAs at a time; those of smaps are looked into with the lock held. Arbitrary. */
 #define MAPS_BATCH	32u
@@ -56,7 +57,7 @@ enum detail { MAPS, SMAPS };
 struct vma_shot {
 	unsigned long start, end, flags;
 	pgoff_t pgoff;
-	struct inode *inode;		/* referenced */
+	struct inode *inode;		/* referenced; NULL: memory without a file */
 	struct mem_size_stats mss;	/* SMAPS only */
 };
 
@@ -72,6 +73,21 @@ static bool wait_for_mmap_lock(struct mm_struct *mm)
 		}
 	atomic_fetch_sub(&nr_waiters, 1);
 	return locked;
+}
+
+/* The file it shows, referenced, from page *@pgoffp on; NULL: none. */
+static struct inode *vma_inode(struct vm_area_struct *vma, pgoff_t *pgoffp)
+{
+	struct vm_file *file = vma->vm_source ?: vma->vm_file;
+
+	if (is_shmem_file(file)) {
+		*pgoffp = 0;
+		return NULL;
+	}
+	if (vma->vm_source)
+		*pgoffp = vma->vm_source_pgoff;
+	ihold(I(file->f_mapping));
+	return I(file->f_mapping);
 }
 
 /*
@@ -94,8 +110,7 @@ static int take_shots(struct mm_struct *mm, unsigned long addr,
 		shot->end = vma->vm_end;
 		shot->flags = vma->vm_flags;
 		shot->pgoff = vma->vm_pgoff;
-		shot->inode = I(vma->vm_file->f_mapping);
-		ihold(shot->inode);
+		shot->inode = vma_inode(vma, &shot->pgoff);
 		if (detail == SMAPS)
 			smap_gather(vma, &shot->mss);
 	}
@@ -134,10 +149,18 @@ static void show_map(struct ctl_text *text, const struct vma_shot *shot)
 		   shot->flags & VM_EXEC ? 'x' : '-',
 		   shot->flags & VM_SHARED ? 's' : 'p',
 		   (unsigned long long)shot->pgoff << PAGE_SHIFT,
-		   major(sb.mnt_dev), minor(sb.mnt_dev),
-		   (unsigned long long)shot->inode->i_ino);
+		   shot->inode ? major(sb.mnt_dev) : 0,
+		   shot->inode ? minor(sb.mnt_dev) : 0,
+		   shot->inode ? (unsigned long long)shot->inode->i_ino : 0);
+	if (!shot->inode && !(shot->flags & VM_SHARED)) {
+		ctl_printf(text, "\n");
+		return;
+	}
 	ctl_printf(text, "%*s", max(PATH_COLUMN - (int)(text->len - begin), 0), "");
-	show_path(text, shot->inode);
+	if (shot->inode)
+		show_path(text, shot->inode);
+	else
+		ctl_printf(text, "/dev/zero (deleted)\n");	/* as Linux has it */
 }
 
 static void show_flags(struct ctl_text *text, unsigned long flags)
@@ -150,6 +173,7 @@ static void show_flags(struct ctl_text *text, unsigned long flags)
 		{ VM_SHARED, "sh" }, { VM_MAYREAD, "mr" }, { VM_MAYWRITE, "mw" },
 		{ VM_MAYEXEC, "me" }, { VM_UFFD_WP, "uw" }, { VM_LOCKED, "lo" },
 		{ VM_SEQ_READ, "sr" }, { VM_RAND_READ, "rr" },
+		{ VM_ACCOUNT, "ac" },
 	};
 
 	ctl_printf(text, "VmFlags: ");
@@ -179,15 +203,15 @@ static void show_smap(struct ctl_text *text, const struct vma_shot *shot)
 		{ "Private_Dirty:",	mss->private_dirty },
 		/* Whoever has a pte has touched the page, or its neighbour. */
 		{ "Referenced:",	mss->resident },
-		{ "Anonymous:",		0 },
+		{ "Anonymous:",		mss->anonymous },
 		{ "LazyFree:",		0 },
 		{ "AnonHugePages:",	0 },
 		{ "ShmemPmdMapped:",	0 },
 		{ "FilePmdMapped:",	0 },
 		{ "Shared_Hugetlb:",	0 },
 		{ "Private_Hugetlb:",	0 },
-		{ "Swap:",		0 },
-		{ "SwapPss:",		0 },
+		{ "Swap:",		mss->swap },
+		{ "SwapPss:",		mss->swap_pss >> PSS_SHIFT },
 		{ "Locked:",		shot->flags & VM_LOCKED ? pss : 0 },
 	};
 
@@ -234,8 +258,9 @@ static int show_vmas(struct mm_struct *mm, struct ctl_text *text,
 			return nr;
 		text->end = !nr;
 		more = show_shots(text, shots, (unsigned int)nr, detail) && nr;
-		while (nr)
-			iput(shots[--nr].inode);
+		while (nr--)
+			if (shots[nr].inode)
+				iput(shots[nr].inode);
 	} while (more);
 	return 0;
 }

@@ -51,6 +51,8 @@ struct address_space;
  *		Set under the page lock
  *   stream	came with sequential read-ahead: not worth keeping once used
  *   mlocked	some VMA with VM_LOCKED had it: look before demoting
+ *   swapbacked	of memory without a file: what leaves goes to swap. Set before it is
+ *		in a tree, for good
  *   recheck	was written so soon after a client got the right to write that a
  *		transfer into pinned memory may come later: to be written again
  */
@@ -72,6 +74,7 @@ enum pageflags {
 	PG_stream,
 	PG_mlocked,
 	PG_recheck,
+	PG_swapbacked,
 	__NR_PAGEFLAGS,
 };
 

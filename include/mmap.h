@@ -39,6 +39,8 @@
 #define VM_LOCKED	0x00002000UL
 #define VM_SEQ_READ	0x00008000UL	/* MADV_SEQUENTIAL */
 #define VM_RAND_READ	0x00010000UL	/* MADV_RANDOM */
+#define VM_ACCOUNT	0x00100000UL	/* private memory: counts as promised. Its file
+					 * is the mm's own; vm_source may be one */
 #define VM_UFFD_ASYNC	0x00080000UL	/* first stores raise no fault: they are
 					 * found by scanning. Beside VM_UFFD_WP */
 #define VM_ACCESS_FLAGS	(VM_READ | VM_WRITE | VM_EXEC)
@@ -48,6 +50,7 @@
 #define MAX_MAP_COUNT	65530	/* VMAs of one mm: Linux's default */
 
 struct mm_struct;
+struct shmem;
 struct vm_area_struct;
 
 /*
@@ -133,6 +136,8 @@ struct mm_struct {
 	struct rw_semaphore mmap_lock;	/* LOCK_MMAP */
 	struct mutex page_table_lock;	/* LOCK_PTL */
 	pgd_t pgd;			/* (P) leads to the topmost table */
+	struct shmem *anon;		/* (M) private memory, referenced; NULL: none
+					 * yet. Once set it stays */
 	unsigned long mmap_base;	/* (C) region that addresses are ... */
 	unsigned long mmap_end;		/* (C) ... taken from; both 0: none */
 	unsigned long total_vm;		/* (M) pages */
@@ -164,6 +169,9 @@ struct vm_area_struct {
 					 * the subtree, in bytes */
 	struct vm_file *vm_file;	/* constant, referenced */
 	const struct vm_operations_struct *vm_ops;	/* constant */
+	struct vm_file *vm_source;	/* constant, referenced: a private mapping's
+					 * file; NULL: there is none */
+	pgoff_t vm_source_pgoff;	/* (M,I) of vm_start in it */
 	struct rb_node i_mmap_rb;	/* (I) */
 	pgoff_t i_mmap_subtree_last;	/* (I) */
 	struct fault_around *around;	/* fault_around.c's; NULL: none yet */
@@ -410,7 +418,8 @@ int mremap_event(struct mm_struct *mm, unsigned long from, unsigned long to,
 enum mm_advice {
 	MM_NORMAL, MM_RANDOM, MM_SEQUENTIAL,	/* VM_RAND_READ, VM_SEQ_READ */
 	MM_WILLNEED,				/* read ahead, do not wait */
-	MM_DONTNEED,				/* the first to be demoted */
+	MM_DONTNEED,				/* the first to be demoted; of private
+						 * memory: see do_madvise_free() */
 	MM_POPULATE,				/* read and map now */
 	MM_POPULATE_WRITE,
 };
@@ -450,6 +459,9 @@ struct mem_size_stats {
 	unsigned long shared_clean, shared_dirty;
 	unsigned long private_clean, private_dirty;
 	uint64_t pss, pss_dirty;
+	unsigned long anonymous;	/* of resident, without a file */
+	unsigned long swap;		/* of the VMA, not in memory */
+	uint64_t swap_pss;
 };
 
 /* What of @vma its client has now. Context: mmap_lock. */

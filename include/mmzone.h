@@ -33,6 +33,8 @@ enum zone_watermarks {
 };
 
 enum lru_list {
+	LRU_INACTIVE_ANON,
+	LRU_ACTIVE_ANON,
 	LRU_INACTIVE_FILE,
 	LRU_ACTIVE_FILE,
 	LRU_WINDOW,	/* in a client's reach; no access bits to read */
@@ -69,6 +71,8 @@ struct lruvec {
 	struct mutex lock;
 	struct list_head lists[NR_LRU_LISTS];	/* (L) newest first */
 	unsigned long nr[NR_LRU_LISTS];		/* (L) pages */
+	unsigned long anon_cost;		/* (L) of reclaiming the one and */
+	unsigned long file_cost;		/* (L) the other, lately */
 } __cacheline_aligned;
 
 struct kswapd;				/* mm/vmscan.c */

@@ -97,6 +97,8 @@ struct address_space {
 	const struct address_space_operations *a_ops;	/* (C) */
 	struct backing_dev_info *bdi;		/* (C) */
 	bool stable_writes;			/* (C) bdi's; the owner may set it */
+	bool swap_backed;			/* (C) no file: on no dirty list, in no
+						 * dirty limit, written to swap */
 	uint64_t ino;				/* (C) the owner's number for it, for
 						 * trace events; 0: none */
 	struct rw_semaphore invalidate_lock;	/* read: adding pages and reading

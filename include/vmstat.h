@@ -86,10 +86,10 @@ enum vm_event_item {
 };
 
 enum vm_stat_item {
-	NR_FILE_PAGES,		/* in page caches */
+	NR_FILE_PAGES,		/* of files, in page caches */
 	NR_FILE_DIRTY,
 	NR_WRITEBACK,
-	NR_WINDOW_PAGES,	/* in windows, part of NR_FILE_PAGES */
+	NR_WINDOW_PAGES,	/* in windows: of NR_FILE_PAGES or NR_ANON_PAGES */
 	NR_PAGETABLE,		/* frames of clients' page tables */
 	NR_BALLOON,		/* arena frames given back to the kernel */
 	NR_SLAB_RECLAIMABLE,	/* frames */
@@ -97,7 +97,7 @@ enum vm_stat_item {
 	NR_PDFLUSH_THREADS,	/* flushers there are */
 	BALANCE_PAUSE_MAX_MS,	/* a writer's longest pause; only rises */
 	BALANCE_STALL_MAX_MS,	/* its longest row of pauses in one write */
-	NR_ANON_PAGES,		/* pages without a file: of NR_FILE_PAGES */
+	NR_ANON_PAGES,		/* of memory without a file, in memory */
 	NR_SWAPCACHE,		/* of those, in the swap cache */
 	NR_VMALLOC,		/* frames of vmalloc() areas */
 	COMMITTED_AS,		/* pages of private memory that were promised */

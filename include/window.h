@@ -174,6 +174,9 @@ unsigned long shrink_windows(unsigned long nr, bool hard);
 /* Every page of the mapping leaves its window. Return: how many stayed. */
 unsigned long window_demote_all(struct address_space *mapping);
 
+/* Those that no client has been given to write to within the last second. */
+void window_demote_idle(struct address_space *mapping);
+
 /*
  * Nobody maps the file any more: its pages are the first to be demoted, a few at
  * once. Context: no locks.

@@ -91,6 +91,10 @@ struct vm_tunables {
 	atomic_uint dirty_expire_centisecs;
 	atomic_uint dirty_writeback_centisecs;	/* 0: no periodic writeback */
 	atomic_uint laptop_mode;		/* seconds; 0: off */
+	atomic_uint overcommit_memory;		/* OVERCOMMIT_* */
+	atomic_uint overcommit_ratio;		/* percent of memory, for NEVER */
+	atomic_uint swappiness;			/* 0 to 200: what swapping costs,
+						 * compared with reading files */
 };
 extern struct vm_tunables vm_tunables;
 

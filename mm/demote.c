@@ -176,6 +176,15 @@ static bool isolate_one(struct page *page)
 	return taken;
 }
 
+/* Is it to go? Context: page locked. */
+static bool may_go(const struct address_space *mapping, struct page *page,
+		   const struct demote_control *dc)
+{
+	return page_mapping(page) == mapping &&
+		!page_test(page, PG_writeback) &&
+		(dc->hard || !granted_lately(page));
+}
+
 /* Those of @pages that are in the window and idle go; puts all of them. */
 static void demote_some(struct address_space *mapping, struct page **pages,
 			unsigned int nr, struct demote_control *dc)
@@ -185,9 +194,7 @@ static void demote_some(struct address_space *mapping, struct page **pages,
 
 	for (unsigned int i = 0; i < nr; i++) {
 		lock_page(pages[i]);
-		if (page_mapping(pages[i]) == mapping &&
-		    !page_test(pages[i], PG_writeback) &&
-		    isolate_one(pages[i])) {
+		if (may_go(mapping, pages[i], dc) && isolate_one(pages[i])) {
 			go[n++] = pages[i];
 			continue;
 		}
@@ -197,15 +204,14 @@ static void demote_some(struct address_space *mapping, struct page **pages,
 	demote_pages(go, n, dc);
 }
 
-unsigned long window_demote_all(struct address_space *mapping)
+static void demote_mapping(struct address_space *mapping,
+			   struct demote_control dc)
 {
-	struct window *w = atomic_load(&mapping->window);
-	struct demote_control dc = { .hard = true };
 	struct page *pages[PAGEVEC_SIZE];
 	pgoff_t index = 0;
 	unsigned int nr;
 
-	while (w && (nr = find_get_pages_range(mapping, &index, UINT64_MAX,
+	while ((nr = find_get_pages_range(mapping, &index, UINT64_MAX,
 					       PAGEVEC_SIZE, pages, ANY_TAG))) {
 		demote_some(mapping, pages, nr, &dc);
 		if (dc.nomem && !try_to_free_pages(GFP_USER, 0, ZONE_MOVABLE))
@@ -213,7 +219,22 @@ unsigned long window_demote_all(struct address_space *mapping)
 		dc.nomem = false;
 	}
 	balloon_trim();
-	return w ? atomic_load(&w->nr_pages) : 0;
+}
+
+unsigned long window_demote_all(struct address_space *mapping)
+{
+	struct window *w = atomic_load(&mapping->window);
+
+	if (!w)
+		return 0;
+	demote_mapping(mapping, (struct demote_control){ .hard = true });
+	return atomic_load(&w->nr_pages);
+}
+
+void window_demote_idle(struct address_space *mapping)
+{
+	if (atomic_load(&mapping->window))
+		demote_mapping(mapping, (struct demote_control){ .hard = false });
 }
 
 void window_deactivate_range(struct address_space *mapping, pgoff_t first,

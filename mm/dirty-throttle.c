@@ -48,6 +48,9 @@ struct vm_tunables vm_tunables = {
 	.dirty_expire_centisecs = 3000,
 	.dirty_writeback_centisecs = 500,
 	.laptop_mode = 0,
+	.overcommit_memory = 0,			/* as those above */
+	.overcommit_ratio = 50,
+	.swappiness = 60,
 };
 
 /* ---- limits ---- */

@@ -23,6 +23,7 @@
  *         Differs: a read returns pages, for replies that point at frames, and
  *         the copying variant is built on that.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "page.h"
@@ -30,8 +31,10 @@
 #include "rcu.h"
 #include "swap.h"
 #include "vma.h"
+#include "vmscan.h"
 #include "vmstat.h"
 #include "window_i.h"
+#include "workingset.h"
 
 void address_space_init(struct address_space *mapping,
 			const struct address_space_operations *a_ops,
@@ -63,6 +66,11 @@ void address_space_destroy(struct address_space *mapping)
 
 /* ---- into and out of the tree ---- */
 
+static enum vm_stat_item cached_stat(const struct address_space *mapping)
+{
+	return mapping->swap_backed ? NR_ANON_PAGES : NR_FILE_PAGES;
+}
+
 /* Context: tree_lock. Return: 0, -EEXIST, -ENOMEM. */
 static int __add_to_page_cache(struct page *page, struct address_space *mapping,
 			       pgoff_t index)
@@ -73,6 +81,8 @@ static int __add_to_page_cache(struct page *page, struct address_space *mapping,
 	/* Set before the slot is: a lock-free reader checks both (page.c I2). */
 	WRITE_ONCE(page->index, index);
 	WRITE_ONCE(page->mapping, mapping);
+	if (mapping->swap_backed)
+		page_set(page, PG_swapbacked);
 	err = radix_tree_insert(&mapping->i_pages, index, page);
 	if (err) {
 		WRITE_ONCE(page->mapping, NULL);
@@ -81,6 +91,27 @@ static int __add_to_page_cache(struct page *page, struct address_space *mapping,
 	get_page(page);
 	WRITE_ONCE(mapping->nrpages, mapping->nrpages + 1);
 	return 0;
+}
+
+/*
+ * What has gone lately and comes again is active, and throwing it out was dear.
+ * Not on a list yet.
+ */
+static void note_refaults(struct address_space *mapping, struct page **pages,
+			  unsigned int nr)
+{
+	unsigned int refaults = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (likely(!workingset_refault(mapping, pages[i]->index)))
+			continue;
+		page_set(pages[i], PG_active);
+		page_set(pages[i], PG_workingset);
+		refaults++;
+	}
+	if (refaults)
+		lru_note_cost(&NODE_DATA(0)->lruvec, mapping->swap_backed ?
+			      LRU_ANON : LRU_FILE, refaults);
 }
 
 unsigned int add_pages_to_page_cache(struct page **pages, unsigned int nr,
@@ -96,7 +127,8 @@ unsigned int add_pages_to_page_cache(struct page **pages, unsigned int nr,
 		if (__add_to_page_cache(pages[i], mapping, index + i))
 			break;
 	mutex_unlock(&mapping->tree_lock);
-	mod_vm_stat(NR_FILE_PAGES, i);
+	mod_vm_stat(cached_stat(mapping), i);
+	note_refaults(mapping, pages, i);
 	lru_cache_add(pages, i);
 	return i;
 }
@@ -114,7 +146,8 @@ int add_to_page_cache_lru(struct page *page, struct address_space *mapping,
 	mutex_unlock(&mapping->tree_lock);
 	if (err)
 		return err;
-	mod_vm_stat(NR_FILE_PAGES, 1);
+	mod_vm_stat(cached_stat(mapping), 1);
+	note_refaults(mapping, &page, 1);
 	lru_cache_add(&page, 1);
 	return 0;
 }
@@ -132,7 +165,40 @@ void __delete_from_page_cache(struct page *page)
 	BUG_ON(old != page);
 	WRITE_ONCE(page->mapping, NULL);
 	WRITE_ONCE(mapping->nrpages, mapping->nrpages - 1);
-	mod_vm_stat(NR_FILE_PAGES, -1);
+	mod_vm_stat(cached_stat(mapping), -1);
+}
+
+/* Context: both tree_locks; page clean. */
+static int __page_cache_move(struct page *page, struct address_space *to,
+			     pgoff_t index)
+{
+	if (radix_tree_lookup(&to->i_pages, index))
+		return -EEXIST;
+	__delete_from_page_cache(page);
+	BUG_ON(__add_to_page_cache(page, to, index));	/* preloaded */
+	mod_vm_stat(cached_stat(to), 1);
+	put_page(page);		/* the other tree's; ours is there */
+	return 0;
+}
+
+int page_cache_move(struct page *page, struct address_space *to, pgoff_t index)
+{
+	struct address_space *from = page->mapping;
+	struct address_space *first = from < to ? from : to;
+	struct address_space *second = from < to ? to : from;
+	bool dirty = page_test(page, PG_dirty);
+	int err;
+
+	VM_BUG_ON(!page_test(page, PG_locked) || PageWindow(page));
+	cancel_dirty_page(page);
+	mutex_lock(&first->tree_lock);
+	mutex_lock_nested(&second->tree_lock);
+	err = __page_cache_move(page, to, index);
+	mutex_unlock(&second->tree_lock);
+	mutex_unlock(&first->tree_lock);
+	if (dirty)
+		set_page_dirty(page);
+	return err;
 }
 
 void delete_from_page_cache(struct page *page)

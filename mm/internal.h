@@ -187,6 +187,8 @@ size_t scnprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4);
 
 /* meminfo.c: pages on this list of every node; an estimate. */
 unsigned long lru_pages(enum lru_list lru);
+/* Frames that could be had without waiting for the disk. */
+unsigned long mem_available(void);
 
 /* vmscan.c */
 

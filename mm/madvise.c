@@ -18,6 +18,7 @@
 #include <errno.h>
 
 #include "mmzone.h"
+#include "shmem_i.h"
 #include "vma.h"
 #include "window.h"
 
@@ -126,7 +127,9 @@ static void readahead_area(const struct vma_area *area, unsigned long *budgetp)
 	unsigned long nr = (area->end - area->start) >> PAGE_SHIFT;
 
 	nr = min(nr, *budgetp);
-	if (nr)
+	if (is_shmem_file(area->file))
+		nr = shmem_willneed(area->file, area->pgoff, nr);
+	else if (nr)
 		force_page_cache_readahead(area->file->f_mapping, area->pgoff,
 					   nr);
 	*budgetp -= nr;

@@ -37,7 +37,7 @@ static unsigned long low_watermarks(void)
  * Frames that could be had without waiting for the disk: what is free above the
  * watermarks, and of clean pages and inodes all but what has to stay.
  */
-static unsigned long mem_available(void)
+unsigned long mem_available(void)
 {
 	unsigned long low = low_watermarks(), free = nr_free_frames();
 	unsigned long cache = vm_stat_read(NR_FILE_PAGES);
@@ -58,6 +58,8 @@ size_t meminfo_show(char *buf, size_t size)
 	unsigned long unreclaimable = vm_stat_read(NR_SLAB_UNRECLAIMABLE);
 	unsigned long active = lru_pages(LRU_ACTIVE_FILE);
 	unsigned long inactive = lru_pages(LRU_INACTIVE_FILE);
+	unsigned long active_anon = lru_pages(LRU_ACTIVE_ANON);
+	unsigned long inactive_anon = lru_pages(LRU_INACTIVE_ANON);
 	const struct {
 		const char *name;
 		unsigned long frames;
@@ -68,17 +70,17 @@ size_t meminfo_show(char *buf, size_t size)
 		{ "Buffers:",		0 },
 		{ "Cached:",		vm_stat_read(NR_FILE_PAGES) },
 		{ "SwapCached:",	vm_stat_read(NR_SWAPCACHE) },
-		{ "Active:",		active },
-		{ "Inactive:",		inactive },
-		{ "Active(anon):",	0 },
-		{ "Inactive(anon):",	0 },
+		{ "Active:",		active + active_anon },
+		{ "Inactive:",		inactive + inactive_anon },
+		{ "Active(anon):",	active_anon },
+		{ "Inactive(anon):",	inactive_anon },
 		{ "Active(file):",	active },
 		{ "Inactive(file):",	inactive },
 		{ "SwapTotal:",		total_swap_pages() },
 		{ "SwapFree:",		nr_swap_pages() },
 		{ "Dirty:",		vm_stat_read(NR_FILE_DIRTY) },
 		{ "Writeback:",		vm_stat_read(NR_WRITEBACK) },
-		{ "AnonPages:",		0 },
+		{ "AnonPages:",		vm_stat_read(NR_ANON_PAGES) },
 		{ "Mapped:",		vm_stat_read(NR_WINDOW_PAGES) },
 		{ "Shmem:",		0 },
 		{ "KReclaimable:",	reclaimable },

@@ -12,7 +12,7 @@
  *         ->fault, ->page_mkwrite	room in the store, copies above us gone
  *         promote_pages, or it is there (do_wp_page)
  *         dirty; mmu->map or unprotect
- *       (anonymous memory and swap entries come in here)
+ *       do_anon_fault			memory without a file: memory_anon.c
  *
  * I1. A right to write is given with the page locked, after the pte has
  *     _PAGE_RW, the page is dirty and PG_kcached was seen clear; so whoever
@@ -30,7 +30,9 @@
 
 #include "internal.h"
 #include "err.h"
+#include "fault.h"
 #include "page.h"
+#include "shmem_i.h"
 #include "slab.h"
 #include "swap.h"
 #include "trace.h"
@@ -107,8 +109,7 @@ static int alloc_ptes_hard(const struct vm_fault *vmf, unsigned int nr)
 	return err;
 }
 
-/* What needs memory, before pages are locked (I2). */
-static vm_fault_t prepare(const struct vm_fault *vmf, unsigned int nr)
+vm_fault_t fault_prepare(const struct vm_fault *vmf, unsigned int nr)
 {
 	int err = window_arm_chunk(vmf_mapping(vmf), vmf->pgoff);
 
@@ -136,26 +137,29 @@ static void note_readable(const struct vm_fault *vmf, unsigned int nr)
 	mutex_unlock(&mm->page_table_lock);
 }
 
-/* False: its table has gone. */
-static bool note_writable(const struct vm_fault *vmf)
+unsigned int fault_note_writable(const struct vm_fault *vmf, unsigned int nr)
 {
+	const pte_t pte = { _PAGE_PRESENT | _PAGE_ACCESSED | _PAGE_RW |
+			    _PAGE_DIRTY };
 	struct mm_struct *mm = vmf->vma->vm_mm;
-	pte_t *ptep;
+	unsigned long addr = vmf->address;
+	unsigned int n;
 
 	mutex_lock(&mm->page_table_lock);
-	ptep = pte_offset(mm, vmf->address);
-	if (ptep)
-		set_pte(mm, vmf->address, ptep,
-			(pte_t){ _PAGE_PRESENT | _PAGE_ACCESSED | _PAGE_RW |
-				 _PAGE_DIRTY });
+	for (n = 0; n < nr; n++, addr += PAGE_SIZE) {
+		pte_t *ptep = pte_offset(mm, addr);
+
+		if (!ptep)
+			break;
+		set_pte(mm, addr, ptep, pte);
+	}
 	mutex_unlock(&mm->page_table_lock);
-	return ptep;
+	return n;
 }
 
 /* ---- into the window ---- */
 
-/* A demoted page is back: it was wanted. */
-static void count_soft(struct page *page, vm_fault_t *ret)
+void fault_count_soft(struct page *page, vm_fault_t *ret)
 {
 	if (!page_test_clear(page, PG_workingset))
 		return;
@@ -165,13 +169,8 @@ static void count_soft(struct page *page, vm_fault_t *ret)
 	*ret |= VM_FAULT_SOFT;
 }
 
-/*
- * Those of the locked, consecutive pages that are in the arena. @charged: room
- * for so many; what is not used of it goes back. Return: how many of @pages, from
- * the first on, are in the window now.
- */
-static unsigned int promote_some(struct page **pages, unsigned int nr,
-				 unsigned int charged)
+unsigned int fault_promote(struct page **pages, unsigned int nr,
+			   unsigned int charged)
 {
 	unsigned int i = 0, n, got, ready = 0;
 
@@ -195,8 +194,7 @@ static unsigned int promote_some(struct page **pages, unsigned int nr,
 	return ready;
 }
 
-/* The pages are in the window: let the client have them. @nr > 0. */
-static void map_pages(const struct vm_fault *vmf, struct page **pages,
+void fault_map_pages(const struct vm_fault *vmf, struct page **pages,
 		      unsigned int nr, bool write)
 {
 	const struct mmu_ops *mmu = vmf->vma->vm_mm->mmu;
@@ -215,12 +213,8 @@ static void map_pages(const struct vm_fault *vmf, struct page **pages,
 
 /* ---- reading ---- */
 
-/*
- * Uptodate pages of consecutive indices from vmf->page on, referenced, at most
- * @nr. Marks that start read-ahead are acted on: nobody else will meet them.
- */
-static unsigned int gather(const struct vm_fault *vmf, struct page **pages,
-			   unsigned int nr)
+unsigned int fault_gather(const struct vm_fault *vmf, struct page **pages,
+			  unsigned int nr)
 {
 	struct address_space *mapping = vmf_mapping(vmf);
 	pgoff_t index = vmf->pgoff + 1, last = vmf->pgoff + nr - 1;
@@ -252,7 +246,7 @@ static unsigned int gather(const struct vm_fault *vmf, struct page **pages,
 	return n;
 }
 
-static unsigned int count_in_arena(struct page **pages, unsigned int nr)
+unsigned int count_in_arena(struct page **pages, unsigned int nr)
 {
 	unsigned int n = 0;
 
@@ -261,9 +255,8 @@ static unsigned int count_in_arena(struct page **pages, unsigned int nr)
 	return n;
 }
 
-/* The first is waited for; returns how many, from it on, are locked and good. */
-static unsigned int lock_pages(const struct vm_fault *vmf, struct page **pages,
-			       unsigned int nr)
+unsigned int fault_lock_pages(const struct vm_fault *vmf, struct page **pages,
+			      unsigned int nr)
 {
 	unsigned int n = 0;
 
@@ -280,12 +273,7 @@ static unsigned int lock_pages(const struct vm_fault *vmf, struct page **pages,
 	return n;
 }
 
-/*
- * Room for the pages that are in the arena; if not for all, for the first.
- * Return: false if there is none.
- */
-static bool charge_for(struct page **pages, unsigned int *nr,
-		       unsigned int *charged)
+bool fault_charge(struct page **pages, unsigned int *nr, unsigned int *charged)
 {
 	*charged = count_in_arena(pages, *nr);
 	if (!*charged || window_charge_or_shrink(*charged))
@@ -306,34 +294,33 @@ static void check_not_punched(const struct vm_fault *vmf, struct page *page)
 		window_restore_if_gone(page);
 }
 
-/* @pages: gathered. Return: VM_FAULT_RETRY: woken, or to be tried again. */
-static vm_fault_t map_around(struct vm_fault *vmf, struct page **pages,
-			     unsigned int nr)
+vm_fault_t fault_map_read(struct vm_fault *vmf, struct page **pages,
+			  unsigned int nr)
 {
 	unsigned int wanted = nr, charged, locked, known, ready;
 	vm_fault_t ret = 0;
 
-	if (!charge_for(pages, &nr, &charged)) {
+	if (!fault_charge(pages, &nr, &charged)) {
 		put_pages(pages, nr);
 		return VM_FAULT_OOM;
 	}
-	locked = lock_pages(vmf, pages, nr);
+	locked = fault_lock_pages(vmf, pages, nr);
 	for (unsigned int i = 0; i < locked; i++) {
 		if (nr > 1 && !PageWindow(pages[i]) &&
 		    !page_test(pages[i], PG_workingset))
 			page_set(pages[i], PG_stream);
 	}
 	if (locked) {
-		count_soft(pages[0], &ret);
+		fault_count_soft(pages[0], &ret);
 		check_not_punched(vmf, pages[0]);
 	}
 	known = locked - count_in_arena(pages, locked);
-	ready = promote_some(pages, locked, charged);
+	ready = fault_promote(pages, locked, charged);
 	if (ready) {
 		if (known)	/* the client may have stored to them */
 			scan_locked_pages(vmf->vma, pages, ready);
 		note_readable(vmf, ready);
-		map_pages(vmf, pages, ready, false);
+		fault_map_pages(vmf, pages, ready, false);
 		count_vm_events(PGFAULTAROUND, ready - 1);
 	}
 	for (unsigned int i = 0; i < locked; i++)
@@ -353,14 +340,14 @@ static vm_fault_t do_read_fault(struct vm_fault *vmf)
 	if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
 		return ret;
 	wanted = around_pages(vmf);
-	nr = gather(vmf, pages, wanted);
+	nr = fault_gather(vmf, pages, wanted);
 	around_was_short(vmf, wanted, nr);
-	put_page(vmf->page);		/* gather() has its own */
-	more = prepare(vmf, nr);
+	put_page(vmf->page);		/* fault_gather() has its own */
+	more = fault_prepare(vmf, nr);
 	if (more)
 		put_pages(pages, nr);
 	else
-		more = map_around(vmf, pages, nr);
+		more = fault_map_read(vmf, pages, nr);
 	return ret | more;
 }
 
@@ -369,11 +356,11 @@ static vm_fault_t do_read_fault(struct vm_fault *vmf)
 /* Context: page locked, good, in the window, PG_kcached clear. */
 static vm_fault_t grant_write(struct vm_fault *vmf)
 {
-	if (!note_writable(vmf))
+	if (!fault_note_writable(vmf, 1))
 		return VM_FAULT_RETRY;
 	set_page_dirty(vmf->page);
 	vmf->page->granted_cs = mm_centisecs();
-	map_pages(vmf, &vmf->page, 1, true);
+	fault_map_pages(vmf, &vmf->page, 1, true);
 	return 0;
 }
 
@@ -390,8 +377,8 @@ static vm_fault_t write_locked(struct vm_fault *vmf, unsigned int charged)
 		return ret;
 	}
 	ret = 0;
-	count_soft(page, &ret);
-	if (!promote_some(&page, 1, charged))
+	fault_count_soft(page, &ret);
+	if (!fault_promote(&page, 1, charged))
 		return charged ? VM_FAULT_OOM : VM_FAULT_RETRY;
 	page_clear(page, PG_stream);
 	return ret | grant_write(vmf);
@@ -414,7 +401,7 @@ static vm_fault_t do_write_once(struct vm_fault *vmf)
 	more = vma->vm_ops->page_mkwrite ? vma->vm_ops->page_mkwrite(vmf) : 0;
 	if (more)
 		goto out;
-	more = prepare(vmf, 1);
+	more = fault_prepare(vmf, 1);
 	if (more)
 		goto out;
 	charge = !PageWindow(vmf->page);
@@ -448,9 +435,10 @@ static vm_fault_t do_write_fault(struct vm_fault *vmf)
 
 /* ---- the way in ---- */
 
-/* A pte that is not present and not none would be a swap entry's. */
 static vm_fault_t handle_pte_fault(struct vm_fault *vmf)
 {
+	if (is_shmem_file(vmf->vma->vm_file))
+		return do_anon_fault(vmf);
 	if (vmf->flags & FAULT_FLAG_WRITE)
 		return do_write_fault(vmf);
 	return do_read_fault(vmf);

@@ -10,6 +10,7 @@
 #include "mm.h"
 #include "mmap.h"
 #include "page.h"
+#include "shmem_i.h"
 #include "slab.h"
 #include "swap.h"
 #include "swapfile.h"
@@ -17,6 +18,7 @@
 #include "vmalloc.h"
 #include "vmstat.h"
 #include "window_i.h"
+#include "workingset.h"
 
 static int mm_threads_start(void)
 {
@@ -63,9 +65,15 @@ int mm_init(const struct mm_config *config)
 	err = swap_init();
 	if (err)
 		goto out_page;
-	err = mmap_init();
+	err = workingset_init();
 	if (err)
 		goto out_swap;
+	err = swap_state_init();
+	if (err)
+		goto out_workingset;
+	err = mmap_init();
+	if (err)
+		goto out_swap_state;
 	err = config->no_threads ? 0 : mm_threads_start();
 	if (err)
 		goto out_mmap;
@@ -73,6 +81,10 @@ int mm_init(const struct mm_config *config)
 
 out_mmap:
 	mmap_exit();
+out_swap_state:
+	swap_state_exit();
+out_workingset:
+	workingset_exit();
 out_swap:
 	swap_exit();
 out_page:
@@ -96,6 +108,8 @@ void mm_exit(void)
 	window_io_exit();
 	balloon_exit();
 	mmap_exit();
+	swap_state_exit();
+	workingset_exit();
 	swap_exit();
 	page_exit();
 	radix_tree_exit();

@@ -98,7 +98,7 @@ void mmdrop(struct mm_struct *mm)
 {
 	if (atomic_fetch_sub(&mm->mm_count, 1) != 1)
 		return;
-	BUG_ON(mm->mmap || mm->pgd.entry || atomic_load(&mm->mm_users));
+	BUG_ON(mm->mmap || mm->anon || mm->pgd.entry || atomic_load(&mm->mm_users));
 	destroy_rwsem(&mm->mmap_lock);
 	mutex_destroy(&mm->page_table_lock);
 	kmem_cache_free(mm_cachep, mm);
@@ -122,6 +122,7 @@ void mmput(struct mm_struct *mm)
 	list_del(&mm->mmlist);				/* I1 */
 	mutex_unlock(&mmlist_lock);
 	exit_mmap(mm);
+	anon_exit(mm);
 	mmdrop(mm);
 }
 
@@ -285,42 +286,66 @@ static int mmap_place(struct mm_struct *mm, struct vma_area *area,
 	return find_vma_intersection(mm, area->start, area->end) ? -EEXIST : 0;
 }
 
+/* Context: mmap_lock for writing. */
+static int __mmap_area(struct mm_struct *mm, struct vma_area *area, size_t len,
+		       unsigned int map_flags)
+{
+	struct vma_stash stash = { NULL };
+	int err = mmap_place(mm, area, len, map_flags);
+
+	if (!err && (area->flags & VM_ACCOUNT))
+		err = anon_place(mm, area);
+	if (!err)
+		err = vma_stash_fill(mm, &stash, 1);
+	if (!err)
+		mmap_region(mm, area, &stash);
+	vma_stash_release(&stash);
+	return err;
+}
+
+int mmap_area(struct mm_struct *mm, struct vma_area *area, size_t len,
+	      unsigned int map_flags)
+{
+	struct window *w = mapping_window(area->file->f_mapping);
+	int err;
+
+	if (IS_ERR(w))
+		return PTR_ERR(w);
+	down_write(&mm->mmap_lock);
+	err = __mmap_area(mm, area, len, map_flags);
+	mmap_write_unlock(mm);
+	if (!err && (area->flags & VM_UFFD_ASYNC))
+		window_wait_demotions(w);
+	return err;
+}
+
+int mmap_check(struct vma_area *area, unsigned long addr, size_t len,
+	       unsigned int map_flags)
+{
+	if (!(map_flags & MAP_HERE))
+		addr = PAGE_SIZE;	/* for the checks: anything but 0 */
+	if (!len || !addr || vma_check_range(addr, len, &area->end))
+		return -EINVAL;
+	area->start = addr;
+	return 0;
+}
+
 int do_mmap(struct mm_struct *mm, struct vm_file *file, unsigned long addr,
 	    size_t len, unsigned long vm_flags, pgoff_t pgoff,
 	    unsigned int map_flags, unsigned long *addrp)
 {
 	struct vma_area area = { .file = file, .pgoff = pgoff };
-	struct vma_stash stash = { NULL };
-	struct window *w;
-	int err;
+	int err = mmap_check(&area, addr, len, map_flags);
 
-	if (!(map_flags & MAP_HERE))
-		addr = PAGE_SIZE;	/* for the checks: anything but 0 */
-	if (!len || !addr || vma_check_range(addr, len, &area.end))
-		return -EINVAL;
-	area.start = addr;
-	len = area.end - addr;
-	if (pgoff > MAX_FILE_PAGES - (len >> PAGE_SHIFT))
-		return -EOVERFLOW;
-	err = mmap_flags(&area, vm_flags);
 	if (err)
 		return err;
-	w = mapping_window(file->f_mapping);
-	if (IS_ERR(w))
-		return PTR_ERR(w);
-
-	down_write(&mm->mmap_lock);
-	err = mmap_place(mm, &area, len, map_flags);
+	len = area.end - area.start;
+	if (pgoff > MAX_FILE_PAGES - (len >> PAGE_SHIFT))
+		return -EOVERFLOW;
+	err = mmap_flags(&area, vm_flags) ?:
+	      mmap_area(mm, &area, len, map_flags);
 	if (!err)
-		err = vma_stash_fill(mm, &stash, 1);
-	if (!err) {
-		mmap_region(mm, &area, &stash);
 		*addrp = area.start;
-	}
-	mmap_write_unlock(mm);
-	vma_stash_release(&stash);
-	if (!err && (area.flags & VM_UFFD_ASYNC))
-		window_wait_demotions(w);
 	return err;
 }
 
@@ -433,7 +458,10 @@ void mm_check(struct mm_struct *mm)
 		BUG_ON((vma->vm_flags & VM_WRITE) &&
 		       !(vma->vm_flags & VM_UFFD_WP));
 		BUG_ON((vma->vm_flags & (VM_MAYWRITE | VM_UFFD_WP)) &&
-		       !(vma->vm_flags & VM_SHARED));
+		       !(vma->vm_flags & (VM_SHARED | VM_ACCOUNT)));
+		BUG_ON(vma_is_private(vma) &&
+		       (vma->vm_flags & VM_SHARED ||
+			vma->vm_file->f_mapping != anon_mapping(mm)));
 	}
 	check_outside(mm, prev ? prev->vm_end : 0, TASK_SIZE);
 	pgtable_check(mm);

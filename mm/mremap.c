@@ -56,7 +56,22 @@ static void grow(struct mm_struct *mm, const struct vma_remap *r)
 	tail.flags = find_vma(mm, r->old.end - 1)->vm_flags;
 	tail.start = r->old.end;
 	tail.pgoff = r->old.pgoff + ((r->old.end - r->old.start) >> PAGE_SHIFT);
+	tail.source_pgoff = r->old.source_pgoff + (tail.pgoff - r->old.pgoff);
 	BUG_ON(!vma_merge(mm, &tail, NULL));	/* it continues the old one */
+}
+
+/*
+ * Of private memory what has moved is no longer the old range's, and must not go
+ * with that; what is cut off does.
+ */
+static void keep_private(struct mm_struct *mm, const struct vma_remap *r,
+			 struct vma_stash *stash)
+{
+	unsigned long len = min(r->old.end - r->old.start,
+				r->new.end - r->new.start);
+
+	if (r->new.flags & VM_ACCOUNT)
+		vma_unmap_moved(mm, r->old.start, r->old.start + len, stash);
 }
 
 /*
@@ -70,12 +85,13 @@ static int move(struct mm_struct *mm, const struct vma_remap *r)
 	struct vma_stash stash = { NULL };
 	int err;
 
-	err = vma_stash_fill(mm, &stash, 1 +
+	err = vma_stash_fill(mm, &stash, 1 + !!(new->flags & VM_ACCOUNT) +
 			     vma_unmap_splits(mm, new->start, new->end) +
 			     vma_unmap_splits(mm, old->start, old->end));
 	if (!err) {
 		vma_unmap_range(mm, new->start, new->end, &stash);
 		mmap_region(mm, new, &stash);
+		keep_private(mm, r, &stash);
 		vma_unmap_range(mm, old->start, old->end, &stash);
 	}
 	vma_stash_release(&stash);
@@ -110,19 +126,48 @@ static int resize(struct mm_struct *mm, struct vma_remap *r)
 	return 0;
 }
 
+/* @area shows what @vma shows at @start. */
+static void set_what(struct vma_area *area, const struct vm_area_struct *vma,
+		     unsigned long start)
+{
+	const struct vma_area piece = vma_piece(vma, start, vma->vm_end);
+
+	area->file = piece.file;
+	area->pgoff = piece.pgoff;
+	area->source = piece.source;
+	area->source_pgoff = piece.source_pgoff;
+}
+
+/* What private memory grows into must be nobody's, and can be promised. */
+static int may_grow_private(struct mm_struct *mm, const struct vma_remap *r)
+{
+	const pgoff_t old_nr = (r->old.end - r->old.start) >> PAGE_SHIFT;
+	const pgoff_t new_nr = (r->new.end - r->new.start) >> PAGE_SHIFT;
+
+	if (!(r->new.flags & VM_ACCOUNT) || new_nr <= old_nr)
+		return 0;
+	if (!anon_range_free(mm, r->new.pgoff + old_nr, r->new.pgoff + new_nr - 1))
+		return -ENOMEM;
+	return vm_enough_memory(new_nr - old_nr);
+}
+
 static int __do_mremap(struct mm_struct *mm, struct vma_remap *r,
 		       unsigned int map_flags)
 {
 	pgoff_t nr = (r->new.end - r->new.start) >> PAGE_SHIFT;
 	struct vm_area_struct *vma;
+	int err;
 
 	vma = find_one_mapping(mm, r->old.start, r->old.end, &r->new.flags);
 	if (!vma)
 		return -EFAULT;
-	r->old.file = r->new.file = vma->vm_file;
-	r->old.pgoff = r->new.pgoff = linear_page_index(vma, r->old.start);
+	set_what(&r->old, vma, r->old.start);
+	set_what(&r->new, vma, r->old.start);
 	if (r->new.pgoff > MAX_FILE_PAGES - nr)
 		return -EINVAL;
+	err = may_grow_private(mm, r);
+	if (err)
+		return err;
 	return map_flags & MAP_HERE ? move(mm, r) : resize(mm, r);
 }
 
@@ -178,14 +223,12 @@ static void move_piece(struct mm_struct *mm, const struct vm_area_struct *vma,
 {
 	unsigned long start = max(vma->vm_start, old->start);
 	unsigned long end = min(vma->vm_end, old->end);
-	struct vma_area piece = {
-		.start = start - old->start + new->start,
-		.end = end - old->start + new->start,
-		.flags = vma->vm_flags, .file = vma->vm_file,
-		.pgoff = linear_page_index(vma, start) };
+	struct vma_area piece = vma_piece(vma, start, end);
 
+	piece.start = start - old->start + new->start;
+	piece.end = end - old->start + new->start;
 	mmap_region(mm, &piece, stash);
-	vma_unmap_range(mm, start, end, stash);
+	vma_unmap_moved(mm, start, end, stash);
 }
 
 /* As move(), for a range with any number of VMAs. */

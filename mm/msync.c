@@ -12,14 +12,16 @@
  */
 #include <errno.h>
 
+#include "shmem.h"
 #include "vma.h"
 
 static int msync_area(const struct vma_area *area,
 		      int (*fn)(struct vm_file *file, loff_t pos, size_t len,
 				void *arg), void *arg)
 {
-	if (!(area->flags & VM_SHARED))
-		return 0;	/* nothing can have been stored through it */
+	/* Nothing can have been stored through it, or there is no file. */
+	if (!(area->flags & VM_SHARED) || is_shmem_file(area->file))
+		return 0;
 	return fn(area->file, (loff_t)(area->pgoff << PAGE_SHIFT),
 		  area->end - area->start, arg);
 }

@@ -8,8 +8,8 @@
  *                               +---- written to meanwhile -+  |
  *                               +---- the I/O failed ----------+
  *
- * I1. PG_dirty <=> TAG_DIRTY <=> counted in nrdirty and NR_FILE_DIRTY; all
- *     change together under tree_lock. PG_writeback is set like that too, but
+ * I1. PG_dirty <=> TAG_DIRTY <=> counted in nrdirty and, but for memory without a
+ *     file, NR_FILE_DIRTY; all change together under tree_lock. PG_writeback is set like that too, but
  *     cleared last, after tag and counts: it is what keeps page and mapping.
  * I2. A page that could not be written is dirty again: it is never dropped
  *     silently. The error is kept in wb_err for fsync to report.
@@ -27,6 +27,7 @@
 
 #include "internal.h"
 #include "page.h"
+#include "shmem_i.h"
 #include "swap.h"
 #include "trace.h"
 #include "vmstat.h"
@@ -42,12 +43,24 @@ static void account_page_dirtied(struct address_space *mapping,
 	page->dirtied_cs = mm_centisecs();
 	radix_tree_tag_set(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
 	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty + 1);
-	mod_vm_stat(NR_FILE_DIRTY, 1);
+	if (!mapping->swap_backed)
+		mod_vm_stat(NR_FILE_DIRTY, 1);
+}
+
+/*
+ * The page's slot does not hold what it has, if it has one. Context: tree_lock;
+ * what is returned is given to free_swap_and_cache() without.
+ */
+static swp_entry_t forget_slot(struct page *page)
+{
+	return page->mapping->swap_backed ? __shmem_page_dirtied(page) :
+					    (swp_entry_t){ 0 };
 }
 
 bool set_page_dirty(struct page *page)
 {
 	struct address_space *mapping = page_mapping(page);
+	swp_entry_t entry;
 
 	if (page_test(page, PG_dirty))
 		return false;
@@ -57,7 +70,12 @@ bool set_page_dirty(struct page *page)
 		return false;
 	}
 	account_page_dirtied(mapping, page);
+	entry = forget_slot(page);
 	mutex_unlock(&mapping->tree_lock);
+	if (!swp_none(entry))
+		free_swap_and_cache(entry, SWAP_FREE_TRY);
+	if (mapping->swap_backed)
+		return true;
 	count_vm_event(PGDIRTIED);
 	trace_writeback_dirty_page(mapping->ino, page->index);
 	__mark_mapping_dirty(mapping, 0);
@@ -71,7 +89,8 @@ static void __clear_page_dirty(struct address_space *mapping, struct page *page)
 	page->dirtied_cs = 0;
 	radix_tree_tag_clear(&mapping->i_pages, page->index, PAGECACHE_TAG_DIRTY);
 	WRITE_ONCE(mapping->nrdirty, mapping->nrdirty - 1);
-	mod_vm_stat(NR_FILE_DIRTY, -1);
+	if (!mapping->swap_backed)
+		mod_vm_stat(NR_FILE_DIRTY, -1);
 }
 
 void cancel_dirty_page(struct page *page)
@@ -105,8 +124,7 @@ struct wb_run {
 	struct page *pages[MAX_RUN_PAGES];
 };
 
-/* Context: tree_lock, page lock. */
-static void __start_writeback(struct address_space *mapping, struct page *page)
+void __start_writeback(struct address_space *mapping, struct page *page)
 {
 	__clear_page_dirty(mapping, page);
 	page_set(page, PG_writeback);
@@ -384,6 +402,7 @@ void end_page_writeback(struct page *page, int err)
 {
 	struct address_space *mapping = page_mapping(page);
 	struct backing_dev_info *bdi = mapping->bdi;
+	swp_entry_t entry = { 0 };
 	bool idle, dirtied;
 
 	if (err)
@@ -397,14 +416,21 @@ void end_page_writeback(struct page *page, int err)
 			     PAGECACHE_TAG_WRITEBACK);
 	WRITE_ONCE(mapping->nrwriteback, mapping->nrwriteback - 1);
 	idle = !mapping->nrwriteback && !mapping->nrdirty;
+	if (page_test(page, PG_dirty))
+		entry = forget_slot(page);
 	mutex_unlock(&mapping->tree_lock);
+	if (!swp_none(entry))
+		free_swap_and_cache(entry, SWAP_FREE_TRY);
 	count_writeback_end(bdi, err);
+	if (mapping->swap_backed)
+		goto out;	/* on no list, in no trace */
 	if (dirtied)
 		trace_writeback_dirty_page(mapping->ino, page->index);
 	if (err)
 		__mark_mapping_dirty(mapping, 0);
 	else if (idle)
 		mapping_maybe_clean(mapping);
+out:
 	if (PageWindow(page))
 		page_drop_snapshot(page, 2);
 	else if (!err && page_test_clear(page, PG_reclaim))

@@ -104,6 +104,15 @@ unsigned int page_cache_alloc_bulk(gfp_t gfp, unsigned int nr,
 	return nr;
 }
 
+unsigned int page_alloc_unbacked(gfp_t gfp, unsigned int nr, struct page **pages)
+{
+	nr = kmem_cache_alloc_bulk(page_cachep, gfp & ~__GFP_MOVABLE, nr,
+				   (void **)pages);
+	for (unsigned int i = 0; i < nr; i++)
+		page_prepare(pages[i], PFN_NONE);
+	return nr;
+}
+
 /* The last reference is gone; nobody else can get one (I1). */
 void free_page(struct page *page)
 {

@@ -17,6 +17,9 @@ void page_exit(void);
 
 unsigned int page_cache_alloc_bulk(gfp_t gfp, unsigned int nr,
 				   struct page **pages);
+/* The same without frames: their bytes will be in a window. */
+unsigned int page_alloc_unbacked(gfp_t gfp, unsigned int nr,
+				 struct page **pages);
 void free_page(struct page *page);
 bool get_page_unless_zero(struct page *page);
 bool page_ref_freeze(struct page *page, int count);
@@ -67,8 +70,24 @@ struct page *filemap_get_page(struct address_space *mapping,
 struct page *filemap_start_page(struct address_space *mapping,
 				struct file_ra_state *ra, pgoff_t index);
 
+/*
+ * From its tree into another one, at @index, where nothing is; as dirty as it
+ * was, on the list it was on. Context: page locked, uptodate, not in a window nor
+ * under writeback; radix_tree_preload() for one. Return: 0; -EEXIST, and it
+ * is where it was.
+ */
+int page_cache_move(struct page *page, struct address_space *to, pgoff_t index);
+
 /* Out of the tree with tree_lock held; the tree's reference is the caller's. */
 void __delete_from_page_cache(struct page *page);
+
+/* ---- page-writeback.c ---- */
+
+/*
+ * @page is clean and under writeback, which end_page_writeback() ends; that has
+ * a reference of the caller's. Context: tree_lock, page lock; dirty.
+ */
+void __start_writeback(struct address_space *mapping, struct page *page);
 
 /* ---- backing-dev.c ---- */
 

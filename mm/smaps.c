@@ -15,6 +15,7 @@
  *          for one piece at a time.
  * Source:  Linux fs/proc/task_mmu.c (smaps_account).
  */
+#include "shmem_i.h"
 #include "vma.h"
 #include "window.h"
 
@@ -160,12 +161,42 @@ static void gather_piece(struct vm_area_struct *vma, unsigned long start,
 				page_is_dirty(mapping, index + i));
 }
 
+/*
+ * What is in swap, and shared pages the client has not asked for since fork():
+ * those may be in memory, but not here. A page that is in memory as well does not
+ * count.
+ */
+static void gather_swap(struct vm_area_struct *vma, struct mem_size_stats *mss)
+{
+	struct shmem *sh = SHMEM(vma->vm_file->f_mapping);
+	pgoff_t index = vma->vm_pgoff, indices[PAGEVEC_SIZE];
+	swp_entry_t entries[PAGEVEC_SIZE];
+	struct page *page;
+	unsigned int nr, users;
+
+	while ((nr = shmem_find_entries(sh, &index, vma_last_pgoff(vma),
+					PAGEVEC_SIZE, indices, entries))) {
+		for (unsigned int i = 0; i < nr; i++) {
+			page = find_get_page(&sh->mapping, indices[i]);
+			if (page) {
+				put_page(page);
+				continue;
+			}
+			users = max(swap_count(entries[i]), 1u);
+			mss->swap += PAGE_SIZE;
+			mss->swap_pss += (PAGE_SIZE << PSS_SHIFT) / users;
+		}
+	}
+}
+
 void smap_gather(struct vm_area_struct *vma, struct mem_size_stats *mss)
 {
 	unsigned long addr = vma->vm_start, stride, end;
 
 	lockdep_assert_held(&vma->vm_mm->mmap_lock);
 	*mss = (struct mem_size_stats){ 0 };
+	if (is_shmem_file(vma->vm_file))
+		gather_swap(vma, mss);
 	for (; addr < vma->vm_end; addr = stride) {
 		stride = min(vma->vm_end, ALIGN_DOWN(addr, STRIDE_SIZE) +
 			     STRIDE_SIZE);
@@ -177,4 +208,6 @@ void smap_gather(struct vm_area_struct *vma, struct mem_size_stats *mss)
 			gather_piece(vma, addr, end, mss);
 		}
 	}
+	if (is_shmem_file(vma->vm_file))
+		mss->anonymous = mss->resident;
 }

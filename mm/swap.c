@@ -9,9 +9,10 @@
  *                    ^                                           v     |
  *                    +------------- shrink_active_list() --- active tail
  *
- * I1. A page is on its node's list LRU_ACTIVE_FILE or LRU_INACTIVE_FILE, as
- *     PG_active says, exactly when PG_lru is set; both change only under
- *     lruvec->lock. Whoever clears PG_lru owns page->lru until it sets it.
+ * I1. A page is on its node's active or inactive list, of files or of memory
+ *     without a file (PG_swapbacked), as PG_active says, exactly when PG_lru is
+ *     set; both change only under lruvec->lock. Whoever clears PG_lru owns
+ *     page->lru until it sets it.
  * I2. lists are in no reference count: the last put_page() takes the page off.
  * I3. A page in a window (PG_window) is on LRU_WINDOW, on the first node: it
  *     has no frame to say which. PG_window, like PG_active, changes under the
@@ -25,6 +26,7 @@
 #include "vmscan.h"
 #include "vmstat.h"
 #include "window_i.h"
+#include "workingset.h"
 
 static struct lruvec *page_lruvec(const struct page *page)
 {
@@ -51,9 +53,18 @@ static struct lruvec *lock_page_lruvec(const struct page *page)
 
 static enum lru_list page_lru(const struct page *page)
 {
-	if (page_test(page, PG_window))
+	unsigned int flags = atomic_load(&page->flags);
+	enum lru_list base = flags & (1u << PG_swapbacked) ? LRU_INACTIVE_ANON :
+							    LRU_INACTIVE_FILE;
+
+	if (flags & (1u << PG_window))
 		return LRU_WINDOW;
-	return page_test(page, PG_active) ? LRU_ACTIVE_FILE : LRU_INACTIVE_FILE;
+	return base + !!(flags & (1u << PG_active));
+}
+
+static bool lru_is_inactive(enum lru_list lru)
+{
+	return lru == LRU_INACTIVE_FILE || lru == LRU_INACTIVE_ANON;
 }
 
 void lruvec_add(struct lruvec *lruvec, struct page *page)
@@ -154,11 +165,13 @@ static void activate_page(struct page *page)
 {
 	struct lruvec *lruvec = lock_page_lruvec(page);
 
-	if (page_lru(page) == LRU_INACTIVE_FILE && page_test(page, PG_lru)) {
+	if (lru_is_inactive(page_lru(page)) && page_test(page, PG_lru)) {
 		lruvec_del(lruvec, page);
 		page_set(page, PG_active);
 		lruvec_add(lruvec, page);
 		count_vm_event(PGACTIVATE);
+		if (page_mapping(page))
+			workingset_age(page_mapping(page));
 	}
 	mutex_unlock(&lruvec->lock);
 }
@@ -167,7 +180,7 @@ void mark_page_accessed(struct page *page)
 {
 	if (!page_test(page, PG_referenced)) {
 		page_set(page, PG_referenced);
-	} else if (page_lru(page) == LRU_INACTIVE_FILE &&
+	} else if (lru_is_inactive(page_lru(page)) &&
 		   page_test(page, PG_lru)) {
 		activate_page(page);
 		page_clear(page, PG_referenced);
@@ -178,8 +191,8 @@ void rotate_reclaimable_page(struct page *page)
 {
 	struct lruvec *lruvec = lock_page_lruvec(page);
 
-	if (page_test(page, PG_lru) && page_lru(page) == LRU_INACTIVE_FILE) {
-		list_move_tail(&page->lru, &lruvec->lists[LRU_INACTIVE_FILE]);
+	if (page_test(page, PG_lru) && lru_is_inactive(page_lru(page))) {
+		list_move_tail(&page->lru, &lruvec->lists[page_lru(page)]);
 		count_vm_event(PGROTATED);
 	}
 	mutex_unlock(&lruvec->lock);

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "shmem.h"
 #include "swap.h"
 #include "sysctl.h"
 #include "writeback.h"
@@ -59,6 +60,9 @@ enum {
 	DIRTY_WRITEBACK_CENTISECS,
 	DROP_CACHES,
 	LAPTOP_MODE,
+	OVERCOMMIT_MEMORY,
+	OVERCOMMIT_RATIO,
+	SWAPPINESS,
 };
 
 static const struct ctl_table vm_table[] = {
@@ -118,6 +122,21 @@ static const struct ctl_table vm_table[] = {
 		.data = &vm_tunables.laptop_mode,
 		.max = INT_MAX / 1000,	/* in ms, still an int */
 		.done = flushers_look,
+	},
+	[OVERCOMMIT_MEMORY] = {
+		.name = "overcommit_memory",
+		.data = &vm_tunables.overcommit_memory,
+		.max = OVERCOMMIT_NEVER,
+	},
+	[OVERCOMMIT_RATIO] = {
+		.name = "overcommit_ratio",
+		.data = &vm_tunables.overcommit_ratio,
+		.max = 100,
+	},
+	[SWAPPINESS] = {
+		.name = "swappiness",
+		.data = &vm_tunables.swappiness,
+		.max = 200,
 	},
 };
 

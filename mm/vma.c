@@ -91,6 +91,8 @@ void vma_stash_release(struct vma_stash *stash)
 static void vma_free(struct vm_area_struct *vma)
 {
 	vma_free_around(vma);
+	if (vma->vm_source)
+		put_vm_file(vma->vm_source);
 	put_vm_file(vma->vm_file);
 	kmem_cache_free(vm_area_cachep, vma);
 }

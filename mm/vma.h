@@ -19,6 +19,8 @@ struct vma_area {
 	unsigned long flags;
 	struct vm_file *file;
 	pgoff_t pgoff;			/* of start */
+	struct vm_file *source;		/* of a private mapping, or NULL */
+	pgoff_t source_pgoff;		/* of start */
 };
 
 /* VMAs got beforehand, so that a change that has begun does not fail. */
@@ -32,7 +34,16 @@ static inline struct vma_area vma_piece(const struct vm_area_struct *vma,
 {
 	return (struct vma_area){
 		.start = start, .end = end, .flags = vma->vm_flags,
-		.file = vma->vm_file, .pgoff = linear_page_index(vma, start) };
+		.file = vma->vm_file, .pgoff = linear_page_index(vma, start),
+		.source = vma->vm_source,
+		.source_pgoff = vma->vm_source_pgoff +
+				((start - vma->vm_start) >> PAGE_SHIFT) };
+}
+
+/* Of memory that is this mm's alone? */
+static inline bool vma_is_private(const struct vm_area_struct *vma)
+{
+	return vma->vm_flags & VM_ACCOUNT;
 }
 
 int vma_init(void);
@@ -83,10 +94,13 @@ void mmap_region(struct mm_struct *mm, const struct vma_area *area,
 		 struct vma_stash *stash);
 
 /*
- * Nothing is mapped in [@start, @end) any more.
+ * Nothing is mapped in [@start, @end) any more, and private memory there is gone;
+ * the second: it has moved, and is mapped elsewhere already.
  * => vma_unmap_splits() in @stash, counted under the same hold of mmap_lock.
  */
 void vma_unmap_range(struct mm_struct *mm, unsigned long start,
+		     unsigned long end, struct vma_stash *stash);
+void vma_unmap_moved(struct mm_struct *mm, unsigned long start,
 		     unsigned long end, struct vma_stash *stash);
 unsigned int vma_unmap_splits(struct mm_struct *mm, unsigned long start,
 			      unsigned long end);
@@ -109,6 +123,29 @@ struct vm_area_struct *vma_next_gap(struct vm_area_struct *vma,
 				    unsigned long len);
 /* Where @len bytes of the region are free, or 0. mmap.c. */
 unsigned long get_unmapped_area(struct mm_struct *mm, unsigned long len);
+
+/* ---- anon.c. Context: mmap_lock for writing ---- */
+
+/* Private memory at @area->start: which pages of it. Return: 0 or -ENOMEM. */
+int anon_place(struct mm_struct *mm, struct vma_area *area);
+/* Has nobody mapped pages [@first, @last] of private memory? */
+bool anon_range_free(struct mm_struct *mm, pgoff_t first, pgoff_t last);
+/* Pages [@first, @first + @nr) of @file, which was mapped privately, are gone. */
+void anon_free_range(struct vm_file *file, pgoff_t first, pgoff_t nr);
+/* What goes with the mm. Context: no locks. */
+void anon_exit(struct mm_struct *mm);
+/* May @nr pages more be promised? 0 or -ENOMEM. */
+int vm_enough_memory(unsigned long nr);
+
+/* The mapping of @mm's private memory, or NULL. */
+struct address_space *anon_mapping(const struct mm_struct *mm);
+
+/* Sets start and end of @area, for mmap_area(). 0 or -EINVAL. mmap.c. */
+int mmap_check(struct vma_area *area, unsigned long addr, size_t len,
+	       unsigned int map_flags);
+/* As do_mmap(), for an area that has file, source and flags. mmap.c. */
+int mmap_area(struct mm_struct *mm, struct vma_area *area, size_t len,
+	      unsigned int map_flags);
 
 /* ---- without mmap_lock ---- */
 

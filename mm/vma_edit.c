@@ -28,6 +28,7 @@
  *          changes of all kinds.
  */
 #include "vma.h"
+#include "vmstat.h"
 #include "window_i.h"
 
 /* ---- edits ---- */
@@ -73,7 +74,11 @@ static void edit_new(struct vma_edits *edits, const struct vma_area *area,
 	edit_vma(edits, vma, area->start, area->end, area->flags);
 	edits->edit[edits->nr - 1].is_new = true;
 	get_vm_file(area->file);
+	if (area->source)
+		get_vm_file(area->source);
 	vma->vm_file = area->file;
+	vma->vm_source = area->source;
+	vma->vm_source_pgoff = area->source_pgoff;
 	vma->vm_ops = area->file->f_op;
 	vma->vm_start = area->start;
 	vma->vm_end = area->end;
@@ -84,8 +89,7 @@ static void edit_new(struct vma_edits *edits, const struct vma_area *area,
 /* Flags of what i_mmap_writable counts: mprotect() does not change them. */
 static bool vma_may_write_file(const struct vm_area_struct *vma)
 {
-	return (vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) ==
-	       (VM_SHARED | VM_MAYWRITE);
+	return vma->vm_flags & VM_MAYWRITE;
 }
 
 static void vma_appears(struct vm_area_struct *vma)
@@ -123,6 +127,8 @@ static void account_pages(struct mm_struct *mm, unsigned long pages,
 	mm->total_vm += pages;
 	if (flags & VM_LOCKED)
 		mm->locked_vm += pages;
+	if (flags & VM_ACCOUNT)
+		mod_vm_stat(COMMITTED_AS, (long)pages);
 }
 
 static void unaccount_pages(struct mm_struct *mm, unsigned long pages,
@@ -131,6 +137,8 @@ static void unaccount_pages(struct mm_struct *mm, unsigned long pages,
 	mm->total_vm -= pages;
 	if (flags & VM_LOCKED)
 		mm->locked_vm -= pages;
+	if (flags & VM_ACCOUNT)
+		mod_vm_stat(COMMITTED_AS, -(long)pages);
 }
 
 static void edit_account(struct mm_struct *mm, const struct vma_edits *edits)
@@ -163,6 +171,8 @@ static void edit_i_mmap(struct address_space *mapping,
 			continue;
 		vma->vm_pgoff += (edit->start >> PAGE_SHIFT) -
 				 (vma->vm_start >> PAGE_SHIFT);
+		vma->vm_source_pgoff += (edit->start >> PAGE_SHIFT) -
+					(vma->vm_start >> PAGE_SHIFT);
 		vma->vm_start = edit->start;
 		vma->vm_end = edit->end;
 		vma->vm_flags = edit->flags;
@@ -213,22 +223,28 @@ static void vma_apply(struct mm_struct *mm, const struct vma_edits *edits)
 static bool same_kind(const struct vm_area_struct *vma,
 		      const struct vma_area *area)
 {
-	return vma->vm_file == area->file && vma->vm_flags == area->flags;
+	return vma->vm_file == area->file && vma->vm_flags == area->flags &&
+	       vma->vm_source == area->source;
 }
 
 bool vma_continued_by(const struct vm_area_struct *vma,
 			 const struct vma_area *area)
 {
 	return vma && same_kind(vma, area) && vma->vm_end == area->start &&
-	       vma->vm_pgoff + vma_pages(vma) == area->pgoff;
+	       vma->vm_pgoff + vma_pages(vma) == area->pgoff &&
+	       (!area->source || vma->vm_source_pgoff + vma_pages(vma) ==
+				 area->source_pgoff);
 }
 
 static bool continues(const struct vm_area_struct *vma,
 		      const struct vma_area *area)
 {
+	const pgoff_t nr = (area->end - area->start) >> PAGE_SHIFT;
+
 	return vma && same_kind(vma, area) && vma->vm_start == area->end &&
-	       area->pgoff + ((area->end - area->start) >> PAGE_SHIFT) ==
-			vma->vm_pgoff;
+	       area->pgoff + nr == vma->vm_pgoff &&
+	       (!area->source ||
+		area->source_pgoff + nr == vma->vm_source_pgoff);
 }
 
 /*
@@ -340,12 +356,15 @@ unsigned int vma_unmap_splits(struct mm_struct *mm, unsigned long start,
 	return vma && vma->vm_start < start && end < vma->vm_end;
 }
 
+enum unmap_why { UNMAP_GONE, UNMAP_MOVED };
+
 /*
  * The ptes go after the VMAs: nobody can make new ones meanwhile, as faults
  * need mmap_lock and who comes from the file does not find the VMA.
  */
-void vma_unmap_range(struct mm_struct *mm, unsigned long start,
-		     unsigned long end, struct vma_stash *stash)
+static void unmap_vmas(struct mm_struct *mm, unsigned long start,
+		       unsigned long end, struct vma_stash *stash,
+		       enum unmap_why why)
 {
 	struct vm_area_struct *vma;
 	bool any = false;
@@ -354,12 +373,31 @@ void vma_unmap_range(struct mm_struct *mm, unsigned long start,
 		const unsigned long from = max(start, vma->vm_start);
 		const unsigned long to = min(end, vma->vm_end);
 
+		const bool private = vma_is_private(vma);
+		const pgoff_t pgoff = linear_page_index(vma, from);
+		struct vm_file *file = vma->vm_file;
+
 		window_scan_vma(vma, from, to);
 		vma_cut(mm, vma, from, to, stash);
+		/* The file stays: it is the mm's, or on its way out with @vma. */
+		if (private && why == UNMAP_GONE)
+			anon_free_range(file, pgoff, (to - from) >> PAGE_SHIFT);
 		any = true;
 	}
 	if (any)
 		zap_page_range(mm, start, end);
+}
+
+void vma_unmap_range(struct mm_struct *mm, unsigned long start,
+		     unsigned long end, struct vma_stash *stash)
+{
+	unmap_vmas(mm, start, end, stash, UNMAP_GONE);
+}
+
+void vma_unmap_moved(struct mm_struct *mm, unsigned long start,
+		     unsigned long end, struct vma_stash *stash)
+{
+	unmap_vmas(mm, start, end, stash, UNMAP_MOVED);
 }
 
 /* Does a VMA reach across @addr? */

@@ -8,20 +8,24 @@
  *     min   ....................... allocators reclaim themselves
  *       0                           (reserve: flushers, I/O, reclaim itself)
  *
- *   shrink_node: for both lists a number of pages in proportion to their
- *   length and to the priority, which rises (12 -> 0) while too little comes.
+ *   shrink_node: for each list a number of pages in proportion to its length and
+ *   to the priority, which rises (12 -> 0) while too little comes. Between memory
+ *   without a file and that of files it is weighted by what reclaiming each has
+ *   cost lately, and by swappiness (get_scan_count).
  *
  *   at the inactive tail            what happens
  *     locked, or in use             back to the head
  *     under writeback               back; PG_reclaim brings it to the tail
  *                                   when the I/O ends
- *     dirty                         the same, and the flushers are woken
+ *     dirty                         the same, and the flushers are woken; without
+ *                                   a file: to swap, all of a batch together
  *     clean                         out of the tree, frame freed
  *   at the active tail
  *     referenced                    once more round (second chance)
  *     not referenced                to the inactive head
  *
- * Reclaim itself starts no I/O and so needs no memory. A thread that finds
+ * Reclaim writes no file, and to swap from reserves, so it needs no memory. A
+ * thread that finds
  * nothing but pages that are dirty or in use waits for progress, at most
  * RECLAIM_WAIT_MS.
  *
@@ -30,7 +34,7 @@
  *
  * Locks:  page lock (tried only) > tree_lock; lruvec->lock by itself.
  * Source: Linux mm/vmscan.c (shrink_inactive_list, balance_pgdat). Differs:
- *         reclaim never writes pages; no memory cgroups.
+ *         reclaim never writes pages of files; no memory cgroups.
  */
 #include <pthread.h>
 #include <string.h>
@@ -39,14 +43,18 @@
 #include "internal.h"
 #include "page.h"
 #include "err.h"
+#include "shmem_i.h"
 #include "slab.h"
 #include "trace.h"
 #include "vmscan.h"
 #include "vmstat.h"
 #include "window_i.h"
+#include "workingset.h"
 
 #define DEF_PRIORITY		12	/* first pass looks at 1/4096 */
 #define SWAP_CLUSTER_MAX	32UL	/* pages in one batch; Linux's number */
+#define SWAP_BATCH		128u	/* pages to swap out together: 512 KiB */
+#define TINY_KIND		16u	/* part of the other kind; arbitrary */
 #define ANY_ZONE_PRIORITY	3	/* from 1/4 of the lists on; arbitrary */
 #define RECLAIM_WAIT_MS		100	/* as Linux's reclaim_throttle() */
 
@@ -60,6 +68,9 @@ struct scan_control {
 	unsigned long nr_dirty;		/* met at the tail, could not go */
 	unsigned long nr_writeback;
 	unsigned long nr_busy;		/* locked (being read) or referenced */
+	unsigned long nr_pageout;	/* on their way to swap since */
+	unsigned int nr_out;		/* of @out */
+	struct page *out[SWAP_BATCH];	/* locked, to be swapped out */
 };
 
 /* Fields: (K) lock. */
@@ -263,7 +274,38 @@ static bool remove_mapping(struct page *page)
 	}
 	__delete_from_page_cache(page);
 	mutex_unlock(&mapping->tree_lock);
+	workingset_eviction(mapping, page->index);
+	if (mapping == &swapper_space)
+		swapcache_dropped(page_swap_entry(page));
 	return true;
+}
+
+/*
+ * Without a file, and dirty: to swap. Shared pages that are in memory alone stay,
+ * but for those nobody wants any more. Page locked. Return: false: it stays.
+ */
+static bool may_swap_out(struct page *page, struct scan_control *sc)
+{
+	swp_entry_t entry = page_swap_entry(page);
+
+	if (!page_test(page, PG_swapbacked) || !page_mapping(page) ||
+	    sc->nr_out == SWAP_BATCH)
+		return false;
+	if (!page_in_swapcache(page))
+		return nr_swap_pages();
+	return swap_entry_is_disk(entry) || !swap_count(entry);
+}
+
+static void swap_out_batch(struct scan_control *sc)
+{
+	unsigned int started;
+
+	if (!sc->nr_out)
+		return;
+	started = swap_out_pages(sc->out, sc->nr_out);
+	sc->nr_writeback += started;
+	sc->nr_pageout += started;
+	sc->nr_out = 0;
 }
 
 /* True when the page was freed; false: it stays, flags say on which list. */
@@ -281,7 +323,12 @@ static bool shrink_page(struct page *page, struct scan_control *sc)
 		sc->nr_writeback++;
 		page_set(page, PG_reclaim);
 	} else if (page_test(page, PG_dirty)) {
-		sc->nr_dirty++;
+		if (may_swap_out(page, sc)) {
+			sc->out[sc->nr_out++] = page;
+			return false;
+		}
+		if (!page_test(page, PG_swapbacked))
+			sc->nr_dirty++;
 		page_set(page, PG_reclaim);
 	} else {
 		freed = remove_mapping(page);
@@ -302,36 +349,106 @@ static void shrink_page_list(struct list_head *list, struct scan_control *sc)
 		free_page(page);
 		sc->nr_reclaimed++;
 	}
+	swap_out_batch(sc);
 }
 
-static void shrink_inactive_list(struct lruvec *lruvec, unsigned long nr,
-				 struct scan_control *sc)
+/* ---- which of the two ---- */
+
+static bool lru_is_file(enum lru_list lru)
 {
-	unsigned long before = sc->nr_reclaimed, scanned;
+	return lru >= LRU_INACTIVE_FILE;
+}
+
+static unsigned long kind_size(const struct lruvec *lruvec, bool file)
+{
+	const enum lru_list lru = file ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+
+	return READ_ONCE(lruvec->nr[lru]) + READ_ONCE(lruvec->nr[lru + 1]);
+}
+
+static unsigned long lruvec_size(const struct lruvec *lruvec)
+{
+	return kind_size(lruvec, false) + kind_size(lruvec, true);
+}
+
+/* Old costs fade as new ones come, as in Linux. */
+void lru_note_cost(struct lruvec *lruvec, enum lru_kind kind, unsigned long nr)
+{
+	if (!nr)
+		return;
+	mutex_lock(&lruvec->lock);
+	if (kind == LRU_FILE)
+		lruvec->file_cost += nr;
+	else
+		lruvec->anon_cost += nr;
+	if (lruvec->anon_cost + lruvec->file_cost > lruvec_size(lruvec) / 4) {
+		lruvec->anon_cost /= 2;
+		lruvec->file_cost /= 2;
+	}
+	mutex_unlock(&lruvec->lock);
+}
+
+/*
+ * What of a list's length, in 1/256, is to be looked at. The cheaper kind gives
+ * more, and no kind less than a third of what costs alone would say.
+ */
+static unsigned long scan_share(const struct lruvec *lruvec, bool file)
+{
+	unsigned long swappiness = atomic_load(&vm_tunables.swappiness);
+	unsigned long anon = READ_ONCE(lruvec->anon_cost);
+	unsigned long cost = READ_ONCE(lruvec->file_cost), total = anon + cost;
+	unsigned long ap, fp;
+
+	if (!total_swap_pages())
+		return file ? 256 : 0;
+	/* As good as alone: then in pieces that are worth an I/O. */
+	if (kind_size(lruvec, !file) * TINY_KIND < kind_size(lruvec, file))
+		return 256;
+	anon += total;
+	cost += total;
+	total = anon + cost;
+	ap = swappiness * (total + 1) / (anon + 1);
+	fp = (200 - swappiness) * (total + 1) / (cost + 1);
+	return 256 * (file ? fp : ap) / (ap + fp + 1);
+}
+
+/* ---- the inactive lists ---- */
+
+static void shrink_inactive_list(struct lruvec *lruvec, enum lru_list lru,
+				 unsigned long nr, struct scan_control *sc)
+{
+	const unsigned long before = sc->nr_reclaimed;
+	const unsigned long pageout = sc->nr_pageout;
+	const bool file = lru_is_file(lru);
+	unsigned long scanned, stolen;
 	LIST_HEAD(list);
 
 	mutex_lock(&lruvec->lock);
-	scanned = isolate_lru_pages(lruvec, LRU_INACTIVE_FILE, nr, &list, sc);
+	scanned = isolate_lru_pages(lruvec, lru, nr, &list, sc);
 	mutex_unlock(&lruvec->lock);
 	shrink_page_list(&list, sc);
 	putback_lru_pages(lruvec, &list);
 	sc->nr_scanned += scanned;
+	stolen = sc->nr_reclaimed - before;
 	count_vm_events(sc->kswapd ? PGSCAN_KSWAPD : PGSCAN_DIRECT, scanned);
-	count_vm_events(sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT,
-			sc->nr_reclaimed - before);
+	count_vm_events(sc->kswapd ? PGSTEAL_KSWAPD : PGSTEAL_DIRECT, stolen);
+	count_vm_events(file ? PGSCAN_FILE : PGSCAN_ANON, scanned);
+	count_vm_events(file ? PGSTEAL_FILE : PGSTEAL_ANON, stolen);
+	if (!file)
+		lru_note_cost(lruvec, LRU_ANON, sc->nr_pageout - pageout);
 }
 
 /* ---- the active list ---- */
 
-static void shrink_active_list(struct lruvec *lruvec, unsigned long nr,
-			       struct scan_control *sc)
+static void shrink_active_list(struct lruvec *lruvec, enum lru_list lru,
+			       unsigned long nr, struct scan_control *sc)
 {
 	unsigned long scanned, deactivated = 0;
 	struct page *page;
 	LIST_HEAD(list);
 
 	mutex_lock(&lruvec->lock);
-	scanned = isolate_lru_pages(lruvec, LRU_ACTIVE_FILE, nr, &list, sc);
+	scanned = isolate_lru_pages(lruvec, lru, nr, &list, sc);
 	mutex_unlock(&lruvec->lock);
 	list_for_each_entry(page, &list, lru) {
 		if (page_test_clear(page, PG_referenced))
@@ -346,40 +463,75 @@ static void shrink_active_list(struct lruvec *lruvec, unsigned long nr,
 }
 
 /* Half of the pages may be active: Linux's ratio below 1 GiB. */
-static bool inactive_is_low(const struct lruvec *lruvec)
+static bool inactive_is_low(const struct lruvec *lruvec, enum lru_list inactive)
 {
-	return READ_ONCE(lruvec->nr[LRU_INACTIVE_FILE]) <
-	       READ_ONCE(lruvec->nr[LRU_ACTIVE_FILE]);
+	return READ_ONCE(lruvec->nr[inactive]) <
+	       READ_ONCE(lruvec->nr[inactive + 1]);
 }
 
-static unsigned long scan_target(const struct lruvec *lruvec, enum lru_list lru,
-				 int priority)
+/* At a time: what is swapped out together is written together. */
+static unsigned long scan_batch(enum lru_list lru)
+{
+	return lru_is_file(lru) ? SWAP_CLUSTER_MAX : SWAP_BATCH;
+}
+
+/* Pages of @lru to look at. */
+static unsigned long get_scan_count(const struct lruvec *lruvec,
+				    enum lru_list lru, int priority)
 {
 	unsigned long size = READ_ONCE(lruvec->nr[lru]);
+	unsigned long share = scan_share(lruvec, lru_is_file(lru)), nr;
 
-	return size ? max(size >> priority, min(size, SWAP_CLUSTER_MAX)) : 0;
+	if (!size || !share)
+		return 0;
+	/* In proportion, but when all else has failed. */
+	nr = priority ? (size >> priority) * share / 256 : size;
+	return max(nr, min(size, max(scan_batch(lru) * share / 256, 1ul)));
+}
+
+/* Both kinds in turns, a batch each. */
+static void shrink_inactive_lists(struct lruvec *lruvec, struct scan_control *sc)
+{
+	unsigned long left[] = {
+		get_scan_count(lruvec, LRU_INACTIVE_ANON, sc->priority),
+		get_scan_count(lruvec, LRU_INACTIVE_FILE, sc->priority),
+	};
+	static const enum lru_list lrus[] = { LRU_INACTIVE_ANON,
+					      LRU_INACTIVE_FILE };
+
+	while ((left[0] || left[1]) && sc->nr_reclaimed < sc->nr_to_reclaim)
+		for (unsigned int i = 0; i < ARRAY_SIZE(lrus); i++) {
+			unsigned long nr = min(left[i], scan_batch(lrus[i]));
+
+			if (!nr || sc->nr_reclaimed >= sc->nr_to_reclaim)
+				continue;
+			shrink_inactive_list(lruvec, lrus[i], nr, sc);
+			left[i] -= nr;
+		}
+}
+
+static void age_active_list(struct lruvec *lruvec, enum lru_list inactive,
+			    struct scan_control *sc)
+{
+	unsigned long active = get_scan_count(lruvec, inactive + 1,
+					      sc->priority);
+
+	while (active && inactive_is_low(lruvec, inactive)) {
+		unsigned long nr = min(active, SWAP_CLUSTER_MAX);
+
+		shrink_active_list(lruvec, inactive + 1, nr, sc);
+		active -= nr;
+	}
 }
 
 static void shrink_node(pg_data_t *pgdat, struct scan_control *sc)
 {
 	struct lruvec *lruvec = &pgdat->lruvec;
-	unsigned long active = scan_target(lruvec, LRU_ACTIVE_FILE, sc->priority);
-	unsigned long inactive = scan_target(lruvec, LRU_INACTIVE_FILE,
-					     sc->priority);
 	unsigned long scanned = sc->nr_scanned, reclaimed = sc->nr_reclaimed;
 
-	while (inactive && sc->nr_reclaimed < sc->nr_to_reclaim) {
-		unsigned long nr = min(inactive, SWAP_CLUSTER_MAX);
-
-		shrink_inactive_list(lruvec, nr, sc);
-		inactive -= nr;
-	}
-	while (active && inactive_is_low(lruvec)) {
-		unsigned long nr = min(active, SWAP_CLUSTER_MAX);
-
-		shrink_active_list(lruvec, nr, sc);
-		active -= nr;
-	}
+	shrink_inactive_lists(lruvec, sc);
+	age_active_list(lruvec, LRU_INACTIVE_ANON, sc);
+	age_active_list(lruvec, LRU_INACTIVE_FILE, sc);
 	trace_mm_vmscan_scan(sc->kswapd ? TRACE_KSWAPD : TRACE_DIRECT,
 			     sc->nr_scanned - scanned,
 			     sc->nr_reclaimed - reclaimed, sc->priority);
@@ -576,7 +728,8 @@ static unsigned long drop_lruvec(struct lruvec *lruvec)
 	}
 	for (unsigned long n = READ_ONCE(lruvec->nr[LRU_INACTIVE_FILE]); n;
 	     n -= min(n, SWAP_CLUSTER_MAX))
-		shrink_inactive_list(lruvec, SWAP_CLUSTER_MAX, &sc);
+		shrink_inactive_list(lruvec, LRU_INACTIVE_FILE,
+				     SWAP_CLUSTER_MAX, &sc);
 	return sc.nr_reclaimed;
 }
 

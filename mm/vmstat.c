@@ -274,9 +274,12 @@ size_t vmstat_show(char *buf, size_t size)
 	size_t len = 0;
 
 	len += scnprintf(buf + len, size - len,
-			 "nr_free_pages %lu\nnr_inactive_file %lu\n"
+			 "nr_free_pages %lu\nnr_inactive_anon %lu\n"
+			 "nr_active_anon %lu\nnr_inactive_file %lu\n"
 			 "nr_active_file %lu\nnr_mapped %lu\n",
-			 nr_free_frames(), lru_pages(LRU_INACTIVE_FILE),
+			 nr_free_frames(), lru_pages(LRU_INACTIVE_ANON),
+			 lru_pages(LRU_ACTIVE_ANON),
+			 lru_pages(LRU_INACTIVE_FILE),
 			 lru_pages(LRU_ACTIVE_FILE),
 			 vm_stat_read(NR_WINDOW_PAGES));
 	for (int i = 0; i < NR_VM_STAT_ITEMS; i++)
@@ -285,8 +288,6 @@ size_t vmstat_show(char *buf, size_t size)
 	for (int i = 0; i < NR_VM_EVENT_ITEMS; i++)
 		len += scnprintf(buf + len, size - len, "%s %lu\n",
 				 event_names[i], vm_event(i));
-	/* There is nothing to swap: vmstat(8) wants to hear it. */
-	len += scnprintf(buf + len, size - len, "pswpin 0\npswpout 0\n");
 	return len;
 }
 

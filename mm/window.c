@@ -350,7 +350,9 @@ int window_arm_vma(struct vm_area_struct *vma, unsigned long start,
 
 /* ---- into the window ---- */
 
-unsigned int promote_pages(struct page **pages, unsigned int nr)
+static unsigned int into_window(struct page **pages, unsigned int nr,
+				unsigned int (*fill)(struct page **pages,
+						     unsigned int nr))
 {
 	struct window *w = page_window(pages[0]);
 	unsigned int done;
@@ -361,12 +363,24 @@ unsigned int promote_pages(struct page **pages, unsigned int nr)
 	 */
 	for (unsigned int i = 0; i < nr; i++)
 		lru_set_window(pages[i]);
-	done = window_write_frames(pages, nr);
+	done = fill(pages, nr);
 	if (done < nr)		/* a part of one may have got there */
 		window_punch(w->mapping, pages[done]->index, nr - done);
 	for (unsigned int i = done; i < nr; i++)
 		lru_unset_window(pages[i]);
 	atomic_fetch_add(&w->nr_pages, done);
+	return done;
+}
+
+unsigned int window_zero_pages(struct page **pages, unsigned int nr)
+{
+	return into_window(pages, nr, window_write_zeros);
+}
+
+unsigned int promote_pages(struct page **pages, unsigned int nr)
+{
+	unsigned int done = into_window(pages, nr, window_write_frames);
+
 	for (unsigned int i = 0; i < done; i++) {
 		/* Else the I/O reads the frame, and its end frees it. */
 		if (!page_test(pages[i], PG_writeback))

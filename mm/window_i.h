@@ -51,6 +51,10 @@ void window_disarm(struct address_space *mapping, pgoff_t first, pgoff_t last);
  * Return: how many, from the first on; less if the kernel has no memory for more.
  */
 unsigned int promote_pages(struct page **pages, unsigned int nr);
+/*
+ * The same for pages without frames, which become zeros there; not yet uptodate.
+ */
+unsigned int window_zero_pages(struct page **pages, unsigned int nr);
 void window_punch(struct address_space *mapping, pgoff_t index, pgoff_t nr);
 void window_destroy(struct address_space *mapping);
 /* A page leaves the window and then the cache: it has no bytes until it is
@@ -72,6 +76,7 @@ void window_restore_if_gone(struct page *page);
  * from the first on; 0 or -errno.
  */
 unsigned int window_write_frames(struct page **pages, unsigned int nr);
+unsigned int window_write_zeros(struct page **pages, unsigned int nr);
 int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns);
 /*
  * The same, and out of the window, where clients may be storing to them: all they

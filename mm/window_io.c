@@ -70,6 +70,23 @@ unsigned int window_write_frames(struct page **pages, unsigned int nr)
 	return ret > 0 ? (unsigned int)((size_t)ret >> PAGE_SHIFT) : 0;
 }
 
+static const char zeros[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
+unsigned int window_write_zeros(struct page **pages, unsigned int nr)
+{
+	struct iovec iov[WINDOW_BATCH];
+	ssize_t ret;
+
+	VM_BUG_ON(nr > WINDOW_BATCH);
+	for (unsigned int i = 0; i < nr; i++)
+		iov[i] = (struct iovec){ (void *)zeros, PAGE_SIZE };
+	do
+		ret = pwritev(page_window(pages[0])->fd, iov, (int)nr,
+			      (off_t)pages[0]->index << PAGE_SHIFT);
+	while (ret < 0 && errno == EINTR);
+	return ret > 0 ? (unsigned int)((size_t)ret >> PAGE_SHIFT) : 0;
+}
+
 int window_read_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
 {
 	struct window *w = page_window(pages[0]);
@@ -245,8 +262,6 @@ int page_write_bytes(struct page *page, size_t from, const void *buf, size_t len
 
 int page_zero_bytes(struct page *page, size_t from, size_t len)
 {
-	static const char zeros[PAGE_SIZE];
-
 	return page_write_bytes(page, from, zeros, len);
 }
 

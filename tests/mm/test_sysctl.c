@@ -135,7 +135,8 @@ static void vm_is_vm_tunables(void)
 	for (; (t = vm_sysctl(nr)); nr++) {
 		if (t->type == SYSCTL_ACTION)
 			continue;
-		snprintf(want, sizeof(want), "%lu\n", t->min + nr + 1);
+		snprintf(want, sizeof(want), "%lu\n",
+			 min(t->min + nr + 1, t->max));
 		CU_ASSERT_EQUAL(vm_sysctl_write(t->name, want), 0);
 		CU_ASSERT_EQUAL(vm_sysctl_show(t->name, buf, sizeof(buf)),
 				(ssize_t)strlen(want));
