@@ -1,0 +1,65 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Programs that know nothing of pagefs keep their memory in it, more than it has:
+# sort, Python with numpy. What they print is what they print without; the
+# daemon's memory stays what it may be; and its counters tell the story.
+#
+#   MEMORY, SWAP, MB	the daemon's budget, its swap, each program's memory
+. "${0%/*}/lib.sh" || exit
+. "${0%/*}/anonlib.sh"
+: "${PAGEFS_RUN:?names the pagefs-run program}"
+need sort python3
+MB=${MB:-160}
+MEMORY=${MEMORY:-48M}
+SWAP=${SWAP:-$((MB * 3))M}
+
+start --memory="$MEMORY" --swap="$T/swap:$SWAP"
+
+# on_both NAME MB COMMAND...: the same output, and so much memory of it in swap
+on_both() {
+	local name=$1 out_mb=$2
+	shift 2
+
+	watch_budget
+	swapped_more "$out_mb" "$name" check "$name" timeout "${LIMIT:-600}" \
+		"$PAGEFS_RUN" --anon --mount="$MNT" -- "$@"
+	budget_held "$name"
+	mv "$T/out" "$T/anon"
+	check "$name, without pagefs" timeout "${LIMIT:-600}" "$@"
+	check "$name: the same result" cmp "$T/anon" "$T/out"
+}
+
+# ---- sort ----
+
+python3 - "$((MB * 5 / 8))" >"$T/lines" <<'PY'
+import random, sys
+random.seed(1)
+for i in range(int(sys.argv[1]) << 20 >> 5):
+    print("%031x" % random.getrandbits(124))
+PY
+on_both "sort" $((MB / 4)) sh -c 'sort -S "$1"M --parallel=2 "$2" | cksum' sh \
+	"$MB" "$T/lines"
+rm "$T/lines"
+
+# ---- numpy ----
+
+if python3 -c 'import numpy' 2>/dev/null; then
+	cat >"$T/job.py" <<'PY'
+import numpy, sys
+n = (int(sys.argv[1]) << 20) // 24
+a = numpy.arange(n, dtype=numpy.float64)
+b = numpy.random.default_rng(1).permutation(n).astype(numpy.float64)
+c = a[b.astype(numpy.int64)] + b * 0.5
+print(c.sum(), c[::7919].tolist()[:20], numpy.sort(c)[-5:].tolist())
+PY
+	on_both "numpy" $((MB / 4)) python3 "$T/job.py" "$MB"
+else
+	echo "# skipped: no numpy"
+fi
+
+# ---- nothing stays behind ----
+
+check "all of it is free again" wait_until 20 nothing_left
+echo "  $(stat_of pgmajfault) major faults, $(stat_of pswpin) pages in," \
+	"$(stat_of pswpout) out"
+stop

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Clients come, use memory without a file, fork, are killed, and go. Afterwards
+# frames, slots, slab objects and windows are back to where they were.
+#
+#   CLIENTS	how many; `make stress-anon' has 1,000
+. "${0%/*}/lib.sh" || exit
+. "${0%/*}/anonlib.sh"
+: "${ANONCHURN:?names the anonchurn program}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-} die_after_fork=0 report_mutex_bugs=0"
+CLIENTS=${CLIENTS:-100}
+SEED=${PAGEFS_SEED:-$RANDOM}
+
+# Objects of the caches that clients need, and descriptors of the daemon.
+objects() {
+	awk '$1 ~ /^(mm_struct|vm_area_struct|page|radix_tree_node)$/ {
+		print $1, $2 }' "$MNT/.pagefs/slabinfo"
+	echo "descriptors $(ls "/proc/$DAEMON/fd" | wc -l)"
+	echo "page tables $(stat_of nr_page_table_pages)"
+	echo "windows $(stat_of nr_window_pages)"
+}
+
+# settled: as before, but for what is cached for good (a few nodes, pages)
+settled() {
+	nothing_left || return 1
+	objects >"$T/after"
+	paste -d' ' "$T/before" "$T/after" | awk '
+		{ was = $(NF / 2); is = $NF }
+		is > was + 64 { print; bad = 1 }
+		END { exit bad }' >"$T/more"
+}
+
+start --memory=32M --swap="$T/swap:128M"
+# Once before: threads, caches and magazines are made when they are first needed.
+check "a few clients, seed $SEED" timeout 300 "$ANONCHURN" --clients=10 \
+	--seed=$((SEED + 1)) "$MNT"
+wait_until 20 nothing_left || fail "something was left: $(grep -E \
+	'nr_anon|committed' "$MNT/.pagefs/vmstat") $(cat "$MNT/.pagefs/swaps")"
+objects >"$T/before"
+check "$CLIENTS clients" timeout $((120 + CLIENTS)) "$ANONCHURN" \
+	--clients="$CLIENTS" --seed=$((SEED + 2)) "$MNT"
+cat "$T/out"
+check "what they had is free again" wait_until 30 settled
+check "pages went to swap" test "$(stat_of pswpout)" -gt 0
+stop
