@@ -22,6 +22,10 @@
  *     to flush it, and if we have been killed nobody answers. (So who sends one
  *     as his userfaultfd may have us hang if we are killed that moment.)
  *
+ * C6. One that has had FORK answered belongs to no client any more: the parent
+ *     may end before its child has come (a program that becomes a daemon). It is
+ *     nobody's to be swept away, and counts for its user.
+ *
  * All runs in the loop thread, but for conn_work() and what it calls.
  */
 #include <errno.h>
@@ -115,8 +119,16 @@ static void conn_close(struct conn *conn)
 	list_del(&conn->list);
 	conns.nr--;
 	request_done(&conn->rq);
+	if (conn->rq.fork)
+		fork_end(conn->rq.fork);
 	conn_detach(conn);
 	uv_close((uv_handle_t *)&conn->poll, conn_free);
+}
+
+/* Its answer may be on the way, to a child by now. */
+static bool is_forking(const struct conn *conn)
+{
+	return conn->running && conn->rq.in.type == PAGEFS_FORK;
 }
 
 void conn_close_all(struct client *client)
@@ -124,7 +136,8 @@ void conn_close_all(struct client *client)
 	struct conn *conn, *next;
 
 	list_for_each_entry_safe(conn, next, &client->conns, of_client)
-		conn_close(conn);
+		if (!is_forking(conn))				/* C6 */
+			conn_close(conn);
 }
 
 static void conn_attach(struct conn *conn, struct client *client)
@@ -184,6 +197,8 @@ static void conn_finish(struct conn *conn)
 	conn->running = false;
 	conns.nr_running--;
 	request_done(&conn->rq);
+	if (conn->rq.fork)
+		conn_detach(conn);				/* C6 */
 	if (conn->unread)
 		conn_close(conn);
 	else
@@ -528,7 +543,8 @@ void conns_count(const struct ucred *peer, struct conns_nr *nr)
 
 	*nr = (struct conns_nr){ .all = conns.nr };
 	list_for_each_entry(conn, &conns.list, list) {
-		nr->of_process += conn->peer.pid == peer->pid;
+		nr->of_process += conn->peer.pid == peer->pid &&
+			!conn->rq.fork;
 		nr->of_user += conn->peer.uid == peer->uid;
 	}
 }
@@ -538,7 +554,7 @@ bool conns_sweep(void)
 	struct conn *conn, *next;
 
 	list_for_each_entry_safe(conn, next, &conns.list, list)
-		if (!conn->client && !conn->running &&
+		if (!conn->client && !conn->running && !conn->rq.fork &&
 		    uv_now(conns.loop) - conn->born >= HELLO_MS)
 			conn_close(conn);
 	return !list_empty(&conns.list);

@@ -7,6 +7,9 @@
  *   conn.c         connections, messages in and out
  *   request.c      what each message asks for
  *   request_map.c  those that change mappings
+ *   request_anon.c those about memory without a file
+ *   fork.c         such memory, on its way to a child
+ *   shm.c          such memory, with a name
  *   session.c      clients: one for each process that maps files
  *   offer.c        open files they have shown, to map them
  *   uffd.c         a client's userfaultfd: mmu_ops, messages, events
@@ -195,7 +198,7 @@ void conns_init(uv_loop_t *loop);
 void conns_quiesce(void);
 void conns_exit(void);
 
-/* ---- request.c, request_map.c ---- */
+/* ---- request.c, request_map.c, request_anon.c ---- */
 
 /* Fields are the worker's while it runs, else the conn's. */
 struct request {
@@ -205,6 +208,8 @@ struct request {
 	struct vm_file *file;	/* keeps out_fd open until the reply is sent */
 	unsigned char *vec;	/* MINCORE's, malloc'd */
 	size_t vec_len;
+	uint64_t fork;		/* FORK's copy, for fork_end(); 0: none. The
+				 * connection's, not only this request's */
 };
 
 /* Does a message of @type bring a descriptor? 1, 0, or -EINVAL: no such type. */
@@ -215,6 +220,42 @@ void request_run(struct client *client, struct request *rq);
 void request_after(struct client *client, struct request *rq,
 		   bool (*stop)(void *arg), void *arg);
 void request_done(struct request *rq);
+
+/* ---- fork.c ---- */
+
+void fork_init(uv_loop_t *loop);
+/* Waits for copies that are being dropped. Loop thread; no conn is left. */
+void fork_exit(void);
+/*
+ * The client's memory without a file as it is now, waiting for who has the
+ * token; token[0] is its number. Context: worker.
+ * Return: 0; -ENODATA: it has none; -EAGAIN: too many wait, or it cannot be
+ * stopped; -ENOMEM.
+ */
+int fork_snapshot(struct client *client, uint64_t token[2]);
+/* It is @client's now. Worker. Return: 0; -ENOENT: no such token; -EBUSY: it has
+ * memory already; -ENOMEM. */
+int fork_adopt(struct client *client, const uint64_t token[2]);
+/* Nobody will come for copy @number, if nobody has. Loop thread. */
+void fork_end(uint64_t number);
+
+/* ---- shm.c ---- */
+
+struct shm_request {
+	char name[PAGEFS_SHM_NAME];	/* padded with 0 */
+	uid_t uid;			/* who asks */
+	gid_t gid;
+	mode_t mode;			/* of a new one: 0777 */
+	bool create, exclusive;
+	unsigned long nr_pages;		/* of a new one; else at most its own */
+};
+/* A region, referenced; to be put without locks. Worker. Return: 0; -ENOENT,
+ * -EEXIST, -EACCES; -EINVAL: too short, or no name; -ENFILE: too many; -ENOMEM. */
+int shm_get(const struct shm_request *want, struct vm_file **filep);
+/* Return: 0, -ENOENT, -EACCES: another's. */
+int shm_unlink_region(const char name[PAGEFS_SHM_NAME], uid_t uid);
+/* All names go. */
+void shm_exit(void);
 
 /* ---- uffd_probe.c ---- */
 

@@ -3,6 +3,7 @@
  * daemon/request.c - what each message asks for
  *
  *   request_run ---> request_mmap, request_munmap, ...      request_map.c
+ *       |       +--> request_mmap_anon, request_fork, ...   request_anon.c
  *       |       +--> request_madvise, request_msync, ...    here
  *   the reply is sent (conn.c)
  *       |
@@ -112,7 +113,6 @@ static int advice_of(uint64_t advice)
 		{ MADV_RANDOM, MM_RANDOM },
 		{ MADV_SEQUENTIAL, MM_SEQUENTIAL },
 		{ MADV_WILLNEED, MM_WILLNEED },
-		{ MADV_DONTNEED, MM_DONTNEED },
 		{ MADV_COLD, MM_DONTNEED },
 		{ MADV_POPULATE_READ, MM_POPULATE },
 		{ MADV_POPULATE_WRITE, MM_POPULATE_WRITE },
@@ -126,13 +126,22 @@ static int advice_of(uint64_t advice)
 
 static int request_madvise(struct client *client, struct request *rq)
 {
-	int advice = advice_of(rq->in.args[2]), err;
+	const uint64_t *in = rq->in.args;
+	int advice = advice_of(in[2]), err;
 	size_t len;
 
-	if (advice < 0)
-		return advice;
-	err = check_range(rq->in.args[0], rq->in.args[1], &len);
-	return err ?: do_madvise(client->mm, rq->in.args[0], len, advice);
+	err = check_range(in[0], in[1], &len);
+	if (err)
+		return err;
+	switch (in[2]) {
+	case MADV_DONTNEED:
+	case MADV_FREE:
+	case MADV_REMOVE:
+		return advise_free(client, in[0], len, (unsigned int)in[2]);
+	default:
+		return advice < 0 ? advice :
+			do_madvise(client->mm, in[0], len, advice);
+	}
 }
 
 static int request_msync(struct client *client, struct request *rq)
@@ -219,6 +228,12 @@ static const struct {
 	[PAGEFS_MUNLOCK] = { request_munlock, 0 },
 	[PAGEFS_MINCORE] = { request_mincore, 0 },
 	[PAGEFS_STATS] = { request_stats, 0 },
+	[PAGEFS_MMAP_ANON] = { request_mmap_anon, 0 },
+	[PAGEFS_FORK] = { request_fork, 0 },
+	[PAGEFS_ADOPT] = { request_adopt, 0 },
+	[PAGEFS_INHERIT] = { request_inherit, 0 },
+	[PAGEFS_MMAP_SHM] = { request_mmap_shm, 0 },
+	[PAGEFS_SHM_UNLINK] = { request_shm_unlink, 0 },
 };
 
 int request_nr_fds(unsigned int type)

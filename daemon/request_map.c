@@ -90,8 +90,7 @@ static void unregister_pieces(struct client *client, struct pieces *pieces)
 	free(pieces->piece);
 }
 
-/* Context: client->lock. */
-static int unmap_range(struct client *client, unsigned long addr, size_t len)
+int unmap_range(struct client *client, unsigned long addr, size_t len)
 {
 	struct pieces pieces = { 0 };
 	int err = find_pieces(client, addr, len, 0, &pieces);
@@ -122,42 +121,59 @@ static long check_prot(uint64_t prot)
 	return flags;
 }
 
-/* rq->file's window goes along; the file keeps it. Context: may sleep. */
-static int send_window(struct request *rq, bool shared)
+int check_map_request(const uint64_t *in, uint64_t known,
+		      struct map_request *mr)
+{
+	const uint64_t where = PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE;
+	const long vm_flags = check_prot(in[2]);
+
+	if (vm_flags < 0 || (in[3] & ~(known | where)) ||
+	    (in[3] & where) == where)
+		return -EINVAL;
+	mr->here = in[3] & where;
+	mr->replace = in[3] & PAGEFS_MAP_FIXED;
+	mr->addr = mr->here ? in[0] : 0;
+	mr->vm_flags = (unsigned long)vm_flags;
+	return check_range(mr->addr, in[1], &mr->len);
+}
+
+int make_way(struct client *client, const struct map_request *mr)
+{
+	return mr->replace ? unmap_range(client, mr->addr, mr->len) : 0;
+}
+
+int send_window(struct request *rq, bool writable)
 {
 	struct window *window = mapping_window(rq->file->f_mapping);
 
 	if (IS_ERR(window))
 		return (int)PTR_ERR(window);
-	rq->out_fd = shared ? window->fd : window->ro_fd;
+	rq->out_fd = writable ? window->fd : window->ro_fd;
 	return 0;
 }
 
 /* Context: client->lock. */
-static int map_range(struct client *client, struct request *rq, size_t len,
-		     unsigned long vm_flags)
+static int map_range(struct client *client, struct request *rq,
+		     const struct map_request *mr, unsigned long vm_flags)
 {
-	const uint64_t *in = rq->in.args;
-	const bool here = in[3] & (PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE);
 	unsigned long addr = 0;
-	int err = 0;
+	int err = make_way(client, mr);
 
-	if (in[3] & PAGEFS_MAP_FIXED)
-		err = unmap_range(client, in[0], len);
 	if (!err)
-		err = do_mmap(client->mm, rq->file, in[0], len, vm_flags, in[4],
-			      here ? MAP_HERE : 0, &addr);
+		err = do_mmap(client->mm, rq->file, mr->addr, mr->len, vm_flags,
+			      rq->in.args[4], mr->here ? MAP_HERE : 0, &addr);
 	if (!err)
 		rq->out.args[0] = addr;
 	return err;
 }
 
 /* rq->file is there. */
-static int map_file(struct client *client, struct request *rq, size_t len,
-		    unsigned long vm_flags)
+static int map_file(struct client *client, struct request *rq,
+		    const struct map_request *mr)
 {
 	const bool asked = !(rq->in.args[3] & PAGEFS_MAP_PRIVATE);
 	const bool shared = asked && rq->file->f_writable;
+	unsigned long vm_flags = mr->vm_flags;
 	int err;
 
 	if (!shared && (vm_flags & VM_WRITE))
@@ -168,48 +184,57 @@ static int map_file(struct client *client, struct request *rq, size_t len,
 	if (err)
 		return err;
 	if (shared && client_has_async(client) &&
-	    fs_may_scan(rq->file, (loff_t)len))
+	    fs_may_scan(rq->file, (loff_t)mr->len))
 		vm_flags |= VM_UFFD_ASYNC;
 	client_lock(client);
-	err = map_range(client, rq, len, vm_flags);
+	err = map_range(client, rq, mr, vm_flags);
 	client_unlock(client);
 	rq->out.args[1] = shared ? PAGEFS_KIND_SHARED : PAGEFS_KIND_PRIVATE;
-	rq->out.args[2] = fs_mount_dev();
-	rq->out.args[3] = fs_file_nodeid(rq->file);
 	return err;
 }
 
-static int check_map_flags(const uint64_t *in)
+/* PAGEFS_MAP_COW. He gets no window of the file's: R3 does not matter. */
+static int map_copies(struct client *client, struct request *rq,
+		      const struct map_request *mr,
+		      const struct fs_offer *offer)
 {
-	const uint64_t known = PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE |
-		PAGEFS_MAP_POPULATE | PAGEFS_MAP_LOCKED | PAGEFS_MAP_PRIVATE;
-	const uint64_t both = PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE;
+	struct fs_offer to_read = *offer;
+	int err;
 
-	return (in[3] & ~known) || (in[3] & both) == both ? -EINVAL : 0;
+	to_read.writable = false;
+	err = fs_map_offer(&to_read, &rq->file);
+	if (err)
+		return err;
+	rq->out.args[3] = fs_file_nodeid(rq->file);
+	return map_private(client, rq, mr, rq->in.args[4], &rq->out.args[4]);
 }
 
 static int map_offer(struct client *client, struct request *rq,
 		     const struct fs_offer *offer)
 {
+	const uint64_t known = PAGEFS_MAP_POPULATE | PAGEFS_MAP_LOCKED |
+		PAGEFS_MAP_PRIVATE | PAGEFS_MAP_COW;
+	const uint64_t copies = PAGEFS_MAP_PRIVATE | PAGEFS_MAP_COW;
 	const uint64_t *in = rq->in.args;
-	const bool here = in[3] & (PAGEFS_MAP_FIXED | PAGEFS_MAP_NOREPLACE);
-	const long vm_flags = check_prot(in[2]);
-	size_t len;
-	int err;
+	struct map_request mr;
+	int err = check_map_request(in, known, &mr);
 
-	if (vm_flags < 0)
-		return (int)vm_flags;
-	err = check_map_flags(in);
-	err = err ?: check_range(here ? in[0] : 0, in[1], &len);
 	if (err)
 		return err;
-	if (in[4] > UINT64_MAX / PAGE_SIZE - (len >> PAGE_SHIFT))
+	if (in[4] > UINT64_MAX / PAGE_SIZE - (mr.len >> PAGE_SHIFT))
 		return -EOVERFLOW;
+	rq->out.args[2] = fs_mount_dev();
+	if (in[3] & PAGEFS_MAP_COW)
+		return (in[3] & copies) == copies ?
+			map_copies(client, rq, &mr, offer) : -EINVAL;
 	if (!offer->writable &&
 	    !fs_offer_may_write(offer, client->uid, client->gid))
 		return -EACCES;					/* R3 */
 	err = fs_map_offer(offer, &rq->file);
-	return err ?: map_file(client, rq, len, (unsigned long)vm_flags);
+	if (err)
+		return err;
+	rq->out.args[3] = fs_file_nodeid(rq->file);
+	return map_file(client, rq, &mr);
 }
 
 int request_mmap(struct client *client, struct request *rq)
@@ -226,11 +251,10 @@ int request_mmap(struct client *client, struct request *rq)
 
 /*
  * Of the mapping that has all of [@addr, @addr + @len): its file, referenced,
- * its flags, and the page there. Return: NULL: no such mapping.
+ * and its flags. Return: NULL: no such mapping.
  */
 static struct vm_file *mapping_at(struct client *client, unsigned long addr,
-				  size_t len, unsigned long *flagsp,
-				  pgoff_t *pgoffp)
+				  size_t len, unsigned long *flagsp)
 {
 	struct mm_struct *mm = client->mm;
 	struct vm_area_struct *vma;
@@ -241,10 +265,24 @@ static struct vm_file *mapping_at(struct client *client, unsigned long addr,
 	if (vma) {
 		file = vma->vm_file;
 		get_vm_file(file);
-		*pgoffp = linear_page_index(vma, addr);
 	}
 	up_read(&mm->mmap_lock);
 	return file;
+}
+
+/* The page of its file; 0 if nothing is there. */
+static pgoff_t page_mapped_at(struct client *client, unsigned long addr)
+{
+	struct mm_struct *mm = client->mm;
+	struct vm_area_struct *vma;
+	pgoff_t pgoff = 0;
+
+	down_read(&mm->mmap_lock);
+	vma = find_vma(mm, addr);
+	if (vma && vma->vm_start <= addr)
+		pgoff = linear_page_index(vma, addr);
+	up_read(&mm->mmap_lock);
+	return pgoff;
 }
 
 static int register_range(struct client *client, unsigned long addr, size_t len,
@@ -258,10 +296,9 @@ static int commit_range(struct client *client, unsigned long addr, size_t len)
 {
 	unsigned long vm_flags;
 	struct vm_file *file;
-	pgoff_t pgoff;
 	int err;
 
-	file = mapping_at(client, addr, len, &vm_flags, &pgoff);
+	file = mapping_at(client, addr, len, &vm_flags);
 	if (!file)
 		return -EINVAL;
 	put_vm_file(file);	/* its VMA cannot go: client->lock */
@@ -428,7 +465,7 @@ static void tell_remapped(struct client *client, struct request *rq,
 		uffd_unregister(client, rm->addr + kept, rm->old_len - kept,
 				vm_flags);
 	out[0] = addr;
-	out[2] += kept >> PAGE_SHIFT;
+	out[2] = page_mapped_at(client, addr + kept);
 	out[3] = addr + kept;
 	out[4] = rm->new_len - kept;
 	if (!out[4])
@@ -441,15 +478,16 @@ static int remap_range(struct client *client, struct request *rq,
 {
 	uint64_t *out = rq->out.args;
 	unsigned long addr, vm_flags;
-	bool shared;
+	bool writable;
 	int err;
 
-	rq->file = mapping_at(client, rm->addr, rm->old_len, &vm_flags, &out[2]);
+	rq->file = mapping_at(client, rm->addr, rm->old_len, &vm_flags);
 	if (!rq->file)
 		return -EFAULT;
-	shared = (vm_flags & VM_SHARED) && rq->file->f_writable;
-	out[1] = shared ? PAGEFS_KIND_SHARED : PAGEFS_KIND_PRIVATE;
-	err = send_window(rq, shared);
+	/* Private memory is, too: its window is nobody else's. */
+	writable = vm_flags & VM_MAYWRITE;
+	out[1] = writable ? PAGEFS_KIND_SHARED : PAGEFS_KIND_PRIVATE;
+	err = send_window(rq, writable);
 	if (!err && rm->fixed)
 		err = unmap_range(client, rm->new_addr, rm->new_len);
 	err = err ?: do_mremap(client->mm, rm->addr, rm->old_len, rm->new_len,

@@ -497,6 +497,7 @@ int clients_init(uv_loop_t *loop)
 
 	memset(&table, 0, sizeof(table));
 	table.loop = loop;
+	fork_init(loop);
 	memset(&dead, 0, sizeof(dead));
 	mutex_init(&dead.lock, LOCK_LEAF);
 	INIT_LIST_HEAD(&dead.list);
@@ -512,6 +513,7 @@ int clients_init(uv_loop_t *loop)
 
 void clients_exit(void)
 {
+	fork_exit();
 	table.exiting = true;
 	for (unsigned int i = 0; i < MAX_CLIENTS; i++) {
 		struct client *client = atomic_load(&table.slots[i]);
@@ -525,5 +527,6 @@ void clients_exit(void)
 	}
 	uv_close((uv_handle_t *)&table.timer, NULL);
 	uv_close((uv_handle_t *)&dead.async, NULL);
+	shm_exit();
 	sigbus_exit();
 }

@@ -22,6 +22,17 @@
  *   COMMIT addr len              -->    UFFDIO_REGISTER, arm
  *   mprotect(prot)
  *
+ * Memory without a file comes in the same way, by MMAP_ANON; so do private
+ * copies of a file. The windows of both are given to this process alone.
+ *
+ *   parent                    daemon                          child
+ *   connect, HELLO, FORK -->  a copy of its memory
+ *                        <--  token
+ *   fork(): the connection is both processes', then the child's
+ *                                  <-- its own session, ADOPT token
+ *                                  <-- INHERIT, COMMIT: for each mapping
+ *                                      it closes the connection
+ *
  * While a range is registered or not yet, its real protection is PROT_NONE, so
  * that no access of another thread reads, and plants, a page of zeros. So too
  * to unmap: mprotect(PROT_NONE), MUNMAP (which unregisters), then munmap(2).
@@ -70,12 +81,13 @@ enum pagefs_msg_type {
 				/* out: token[2] */
 	PAGEFS_ADOPT,		/* in: token[2]; by the child, before it maps */
 	PAGEFS_INHERIT,		/* in: addr len: what ADOPT has brought there */
-				/* out: addr, PAGEFS_KIND_*, pgoff, fd: window.
-				 * It has to be mapped and committed */
-	PAGEFS_MMAP_SHM,	/* in: addr len prot flags nr_pages mode|oflag,
-				 * name[16] (args 6 and 7, padded with 0); a
+				/* out: addr, PAGEFS_KIND_*, pgoff, len, fd: window.
+				 * As much as one window shows, from addr on, has
+				 * to be mapped and committed */
+	PAGEFS_MMAP_SHM,	/* in: addr len prot flags mode PAGEFS_SHM_*,
+				 * name[16] (args 6 and 7, padded with 0): a
 				 * region all who know its name, and may, share */
-				/* out: addr, PAGEFS_KIND_*, pgoff, fd: window */
+				/* out: as MMAP_ANON */
 	PAGEFS_SHM_UNLINK,	/* in: name[16] in args 6 and 7 */
 	NR_PAGEFS_MSG_TYPES,
 };
@@ -101,6 +113,10 @@ enum pagefs_msg_type {
 					 * reply's pgoff is in args[4] */
 #define PAGEFS_MAP_SHARED_ANON	0x80u	/* MMAP_ANON: children share it */
 
+/* args[5] of MMAP_SHM */
+#define PAGEFS_SHM_CREATE	0x1u	/* of this length, if there is none */
+#define PAGEFS_SHM_EXCL		0x2u	/* and -EEXIST if there is */
+
 /* How the client maps the window it gets. */
 #define PAGEFS_KIND_SHARED	0u	/* MAP_SHARED */
 #define PAGEFS_KIND_PRIVATE	1u	/* MAP_PRIVATE and PROT_READ for good */
@@ -124,6 +140,8 @@ struct pagefs_msg {
 	int32_t err;		/* reply: 0 or -errno */
 	uint64_t args[8];
 };
+
+#define PAGEFS_SHM_NAME	16u	/* bytes; terminated only if there is room */
 
 #define PAGEFS_MINCORE_MAX	65536u	/* pages in one MINCORE */
 

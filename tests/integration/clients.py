@@ -20,7 +20,7 @@ import time
 
 PAGE = 4096
 MSG = struct.Struct("=IHHIi8Q")
-MAGIC, VERSION = 0x53464750, 2
+MAGIC, VERSION = 0x53464750, 3
 (HELLO, UFFD, MMAP, COMMIT, MUNMAP, MPROTECT, MREMAP, MADVISE, MSYNC, MLOCK,
  MUNLOCK, MINCORE, STATS) = range(1, 14)
 HAVE_UFFD, USE_DEV, WANT_ASYNC = 1, 2, 4
@@ -307,7 +307,7 @@ def wrong_version(mnt):
 
 
 def unknown_type(mnt):
-    for kind in 0, 14, 100, 65535:
+    for kind in 0, 20, 100, 65535:
         in_child(bad_message, mnt, pack(kind))
 
 
