@@ -10,7 +10,6 @@
  * Locks: none but the layout lock, to look up mappings.
  */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -67,12 +66,12 @@ static ssize_t find_holes(struct pagefs *p, uintptr_t start, uintptr_t end,
 	nr = table_collect(p, start, end, &list);
 	if (nr < 0)
 		return nr;
-	holes = malloc((size_t)(nr + 1) * sizeof(*holes));
+	holes = heap_alloc((size_t)(nr + 1) * sizeof(*holes));
 	for (ssize_t i = 0; holes && i < nr; i++) {
 		m = list[i];
 		if (m->private || m->file->accmode != O_RDWR) {
-			free(holes);
-			free(list);
+			heap_free(holes);
+			heap_free(list);
 			return -EACCES;
 		}
 		from = m->start > start ? m->start : start;
@@ -83,7 +82,7 @@ static ssize_t find_holes(struct pagefs *p, uintptr_t start, uintptr_t end,
 			.len = to - from,
 		};
 	}
-	free(list);
+	heap_free(list);
 	*holesp = holes;
 	return holes ? nr : -ENOMEM;
 }
@@ -101,7 +100,7 @@ static int punch_holes(struct pagefs *p, uintptr_t start, uintptr_t end)
 	for (ssize_t i = 0; i < nr && !err; i++)
 		err = keeper_call(p, KEEPER_PUNCH, (uint64_t[KEEPER_ARGS]){
 			(uint64_t)holes[i].kept, holes[i].pos, holes[i].len });
-	free(holes);
+	heap_free(holes);
 	return (int)err;
 }
 
@@ -198,7 +197,7 @@ static int do_mincore(struct pagefs *p, uintptr_t start, size_t nr,
 		      unsigned char *vec)
 {
 	size_t some = nr < PAGEFS_MINCORE_MAX ? nr : PAGEFS_MINCORE_MAX;
-	unsigned char *buf = malloc(some);
+	unsigned char *buf = heap_alloc(some);
 	int err = 0;
 
 	if (!buf)
@@ -211,7 +210,7 @@ static int do_mincore(struct pagefs *p, uintptr_t start, size_t nr,
 		vec += some;
 		nr -= some;
 	}
-	free(buf);
+	heap_free(buf);
 	return err;
 }
 

@@ -24,7 +24,6 @@
  *        of a mount at once must not make two.
  */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <sys/ioctl.h>
@@ -316,12 +315,12 @@ int layout_begin(struct pagefs *p)
 static void conn_free(struct pagefs *p)
 {
 	pthread_mutex_destroy(&p->layout);
-	free(p);
+	heap_free(p);
 }
 
 static struct pagefs *conn_alloc(dev_t dev, const char *path)
 {
-	struct pagefs *p = calloc(1, sizeof(*p));
+	struct pagefs *p = heap_alloc(sizeof(*p));
 
 	if (!p)
 		return NULL;

@@ -31,7 +31,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <linux/userfaultfd.h>
 
@@ -89,7 +88,7 @@ void lose_all(struct pagefs *p, int empty)
 	for (ssize_t i = 0; i < nr; i++)
 		if (!list[i]->lost)
 			lose_mapping(list[i], empty);
-	free(list);
+	heap_free(list);
 }
 
 /* The last close would wake them as well; it comes a little later. */

@@ -13,7 +13,6 @@
  *
  * Locks: p->layout.
  */
-#include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "internal.h"
@@ -72,12 +71,12 @@ int file_get(struct pagefs *p, int fd, int accmode, uint64_t dev, uint64_t ino,
 		if (file->ino == ino && file->dev == dev &&
 		    file->accmode == accmode)
 			goto found;
-	file = malloc(sizeof(*file));
+	file = heap_alloc(sizeof(*file));
 	if (!file)
 		return -ENOMEM;
 	kept = keeper_call(p, KEEPER_HOLD, (uint64_t[KEEPER_ARGS]){ (uint64_t)fd });
 	if (kept < 0) {
-		free(file);
+		heap_free(file);
 		return (int)kept;
 	}
 	*file = (struct kept_file){
@@ -106,5 +105,5 @@ void file_put(struct pagefs *p, struct kept_file *file)
 	*fp = file->next;
 	/* A keeper that has ended has closed it already. */
 	keeper_call(p, KEEPER_DROP, (uint64_t[KEEPER_ARGS]){ (uint64_t)file->kept });
-	free(file);
+	heap_free(file);
 }

@@ -69,6 +69,7 @@ static void before_fork(void)
 	pthread_rwlock_wrlock(&table_lock);
 	for (p = conns; p; p = p->next)
 		pthread_mutex_lock(&p->pool.lock);
+	heap_before_fork();
 }
 
 static void after_in_parent(void)
@@ -76,6 +77,7 @@ static void after_in_parent(void)
 	sigset_t old = saved_mask;
 	struct pagefs *p;
 
+	heap_after_fork();
 	for (p = conns; p; p = p->next)
 		pthread_mutex_unlock(&p->pool.lock);
 	pthread_rwlock_unlock(&table_lock);
@@ -209,7 +211,7 @@ static void restore(struct pagefs *p)
 		abort();	/* F2: the holes are anybody's */
 	restore_list(p, list, nr, empty);
 	close(empty);
-	free(list);
+	heap_free(list);
 }
 
 static void after_in_child(void)
@@ -217,6 +219,7 @@ static void after_in_child(void)
 	sigset_t old = saved_mask;
 	struct pagefs *p;
 
+	heap_after_in_child();
 	pthread_mutex_init(&conns_lock, NULL);
 	pthread_rwlock_init(&table_lock, NULL);
 	for (p = conns; p; p = p->next) {

@@ -3,6 +3,7 @@
  * client/internal.h - what the files of libpagefs know of each other
  *
  *   conn.c     struct pagefs: connect, disconnect, the first exchange
+ *   heap.c     memory: never malloc()
  *   pool.c     connections, and who may ask on which
  *   wire.c     one question and its answer
  *   table.c    which addresses are ours
@@ -25,14 +26,15 @@
  *     would drop the program's fcntl(2) locks on the file (checked). In a new
  *     child it may be: a child has none.
  * C4. Memory of the program's is not touched under a lock: it may be a mapping.
- * C5. Memory calls are raw system calls: in the preloaded library mmap() and
- *     its kind are ours.
+ * C5. Memory calls are raw system calls, and memory is had from heap.c: in the
+ *     preloaded library mmap() and its kind, and malloc(), are ours.
  *
  * LOCK ORDER, outermost first:
  *   conns_lock	which struct pagefs there are; held over connecting
  *   p->layout	the mappings of p; held over requests
  *   table_lock	the table (rwlock)
  *   pool.lock, keeper.lock	leaves
+ *   heap.lock	inside all others
  * fork() holds them all but the keepers'. The keeper takes none but its own;
  * the watcher, when the daemon has gone, layout and what is inside it.
  */
@@ -56,6 +58,18 @@
 #define PAGE_DOWN(x)	((x) & ~(CLIENT_PAGE - 1))
 #define PAGE_UP(x)	PAGE_DOWN((x) + CLIENT_PAGE - 1)
 #define PAGE_ALIGNED(x)	(!((x) & (CLIENT_PAGE - 1)))
+
+/* ---- heap.c ---- */
+
+/* Zeroed and aligned to 16; NULL: no memory. */
+void *heap_alloc(size_t size);
+/* The same with what @ptr (NULL: nothing) has; NULL: @ptr is as it was. */
+void *heap_grow(void *ptr, size_t size);
+void heap_free(void *ptr);
+/* Held over fork(). */
+void heap_before_fork(void);
+void heap_after_fork(void);
+void heap_after_in_child(void);
 
 /* ---- files.c ---- */
 

@@ -19,7 +19,6 @@
  * Locks: p->layout, over the requests.
  */
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "internal.h"
@@ -198,7 +197,7 @@ int unmap_range(struct pagefs *p, uintptr_t start, uintptr_t end,
 	nr = table_collect(p, start, end, &list);
 	if (nr >= 0) {
 		err = unmap_list(p, list, nr, flags);
-		free(list);
+		heap_free(list);
 	}
 	if (err)
 		table_merge(p, start, end);

@@ -17,7 +17,6 @@
  *
  * Locks: p->layout, over the requests.
  */
-#include <stdlib.h>
 
 #include "internal.h"
 #include "sys.h"
@@ -292,7 +291,7 @@ static struct mapping *single_mapping(struct pagefs *p,
 		return NULL;
 	if (nr == 1 && list[0]->start <= a->start && list[0]->end >= a->old_end)
 		m = list[0];
-	free(list);
+	heap_free(list);
 	return m;
 }
 

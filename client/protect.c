@@ -13,7 +13,6 @@
  *
  * Locks: p->layout, over the request.
  */
-#include <stdlib.h>
 
 #include "internal.h"
 #include "sys.h"
@@ -98,7 +97,7 @@ static int do_mprotect(struct pagefs *p, uintptr_t start, uintptr_t end,
 		err = any_lost(list, nr) ? -ENOTCONN :
 		      protect_list(p, list, nr, prot);
 	if (nr >= 0)
-		free(list);
+		heap_free(list);
 	table_merge(p, start, end);
 out:
 	mapping_free(spare[0]);

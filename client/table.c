@@ -24,7 +24,6 @@
  *     pointers to such entries without table_lock.
  * Locks: table_lock; nothing is taken inside.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
@@ -47,7 +46,7 @@ static bool make_room(void)
 
 	if (nr_objects < cap)
 		return true;
-	bigger = realloc(table, want * sizeof(*table));
+	bigger = heap_grow(table, want * sizeof(*table));
 	if (!bigger)
 		return false;
 	table = bigger;
@@ -57,7 +56,7 @@ static bool make_room(void)
 
 struct mapping *mapping_alloc(void)
 {
-	struct mapping *m = calloc(1, sizeof(*m));
+	struct mapping *m = heap_alloc(sizeof(*m));
 	bool ok;
 
 	if (!m)
@@ -68,14 +67,14 @@ struct mapping *mapping_alloc(void)
 	pthread_rwlock_unlock(&table_lock);
 	if (ok)
 		return m;
-	free(m);
+	heap_free(m);
 	return NULL;
 }
 
 static void __mapping_free(struct mapping *m)
 {
 	nr_objects--;
-	free(m);
+	heap_free(m);
 }
 
 void mapping_free(struct mapping *m)
@@ -205,7 +204,7 @@ ssize_t table_collect(struct pagefs *p, uintptr_t start, uintptr_t end,
 	first = table_index(start);
 	for (last = first; last < nr_mappings && table[last]->start < end; last++)
 		;
-	list = malloc((last - first + 1) * sizeof(*list));
+	list = heap_alloc((last - first + 1) * sizeof(*list));
 	for (size_t i = first; list && i < last; i++)
 		if (table[i]->p == p && !table[i]->foreign)
 			list[nr++] = table[i];
