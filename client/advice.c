@@ -50,9 +50,26 @@ PAGEFS_API int pagefs_msync(struct pagefs *p, void *addr, size_t len, int flags)
 /* ---- madvise ---- */
 
 struct hole {
-	int kept;		/* the file's number with the keeper */
+	uintptr_t start;
+	int kept;		/* the file's number with the keeper; or -1 */
 	uint64_t pos, len;
 };
+
+static int may_punch(const struct mapping *m)
+{
+	if (m->memory == MEMORY_FILE)
+		return m->private || m->file->accmode != O_RDWR ? -EACCES : 0;
+	return m->memory == MEMORY_SHARED ? 0 : -EINVAL;
+}
+
+static long punch_hole(struct pagefs *p, const struct hole *hole)
+{
+	if (hole->kept < 0)	/* what has no file is the daemon's to free */
+		return ask(p, PAGEFS_MADVISE, hole->start,
+			   hole->start + hole->len, MADV_REMOVE);
+	return keeper_call(p, KEEPER_PUNCH, (uint64_t[KEEPER_ARGS]){
+		(uint64_t)hole->kept, hole->pos, hole->len });
+}
 
 /* Of the range: one for each mapping, in a new array. Context: p->layout. */
 static ssize_t find_holes(struct pagefs *p, uintptr_t start, uintptr_t end,
@@ -62,6 +79,7 @@ static ssize_t find_holes(struct pagefs *p, uintptr_t start, uintptr_t end,
 	struct hole *holes;
 	uintptr_t from, to;
 	ssize_t nr;
+	int err;
 
 	nr = table_collect(p, start, end, &list);
 	if (nr < 0)
@@ -69,15 +87,17 @@ static ssize_t find_holes(struct pagefs *p, uintptr_t start, uintptr_t end,
 	holes = heap_alloc((size_t)(nr + 1) * sizeof(*holes));
 	for (ssize_t i = 0; holes && i < nr; i++) {
 		m = list[i];
-		if (m->private || m->file->accmode != O_RDWR) {
+		err = may_punch(m);
+		if (err) {
 			heap_free(holes);
 			heap_free(list);
-			return -EACCES;
+			return err;
 		}
 		from = m->start > start ? m->start : start;
 		to = m->end < end ? m->end : end;
 		holes[i] = (struct hole){
-			.kept = m->file->kept,
+			.start = from,
+			.kept = m->file ? m->file->kept : -1,
 			.pos = m->pos + (from - m->start),
 			.len = to - from,
 		};
@@ -98,8 +118,7 @@ static int punch_holes(struct pagefs *p, uintptr_t start, uintptr_t end)
 	if (nr <= 0)
 		return nr < 0 ? (int)nr : -ENOMEM;
 	for (ssize_t i = 0; i < nr && !err; i++)
-		err = keeper_call(p, KEEPER_PUNCH, (uint64_t[KEEPER_ARGS]){
-			(uint64_t)holes[i].kept, holes[i].pos, holes[i].len });
+		err = punch_hole(p, &holes[i]);
 	heap_free(holes);
 	return (int)err;
 }
@@ -119,6 +138,59 @@ static int madvise_remove(struct pagefs *p, void *addr, size_t len)
 	return err;
 }
 
+/* ---- madvise about children ---- */
+
+static int set_at_fork(struct mapping **list, ssize_t nr, enum at_fork at_fork)
+{
+	for (ssize_t i = 0; i < nr; i++)
+		if (at_fork == AT_FORK_ZEROS && list[i]->memory != MEMORY_PRIVATE)
+			return -EINVAL;
+	for (ssize_t i = 0; i < nr; i++)
+		table_set_at_fork(list[i], at_fork);
+	return nr ? 0 : -ENOMEM;
+}
+
+/* The kernel's own advice stays as it is: fork.c has it do what this says. */
+static int advise_at_fork(struct pagefs *p, uintptr_t start, uintptr_t end,
+			  enum at_fork at_fork)
+{
+	struct mapping *spare[2] = { mapping_alloc(), mapping_alloc() };
+	struct mapping **list;
+	int err = -ENOMEM;
+	ssize_t nr;
+
+	if (!spare[0] || !spare[1])
+		goto out;
+	table_split(p, start, &spare[0]);
+	table_split(p, end, &spare[1]);
+	nr = table_collect(p, start, end, &list);
+	if (nr >= 0) {
+		err = set_at_fork(list, nr, at_fork);
+		heap_free(list);
+	}
+	table_merge(p, start, end);
+out:
+	mapping_free(spare[0]);
+	mapping_free(spare[1]);
+	return err;
+}
+
+static int madvise_at_fork(struct pagefs *p, void *addr, size_t len,
+			   enum at_fork at_fork)
+{
+	uintptr_t start, end;
+	int err;
+
+	err = range_check(addr, len, &start, &end);
+	if (!err)
+		err = layout_begin(p);
+	if (err)
+		return err;
+	err = advise_at_fork(p, start, end, at_fork);
+	layout_unlock(p);
+	return err;
+}
+
 PAGEFS_API int pagefs_madvise(struct pagefs *p, void *addr, size_t len,
 			      int advice)
 {
@@ -130,6 +202,7 @@ PAGEFS_API int pagefs_madvise(struct pagefs *p, void *addr, size_t len,
 	case MADV_SEQUENTIAL:
 	case MADV_WILLNEED:
 	case MADV_DONTNEED:
+	case MADV_FREE:
 	case MADV_POPULATE_READ:
 	case MADV_POPULATE_WRITE:
 		return ask_range(p, PAGEFS_MADVISE, addr, len, advice);
@@ -138,9 +211,14 @@ PAGEFS_API int pagefs_madvise(struct pagefs *p, void *addr, size_t len,
 		return ask_range(p, PAGEFS_MADVISE, addr, len, MADV_COLD);
 	case MADV_REMOVE:
 		return madvise_remove(p, addr, len);
-	case MADV_DONTFORK:	/* about children, huge pages, core files: */
-	case MADV_DOFORK:	/* harmless to ignore */
-	case MADV_MERGEABLE:
+	case MADV_DONTFORK:
+		return madvise_at_fork(p, addr, len, AT_FORK_NOTHING);
+	case MADV_WIPEONFORK:
+		return madvise_at_fork(p, addr, len, AT_FORK_ZEROS);
+	case MADV_DOFORK:
+	case MADV_KEEPONFORK:
+		return madvise_at_fork(p, addr, len, AT_FORK_KEEP);
+	case MADV_MERGEABLE:	/* about huge pages, core files: harmless */
 	case MADV_UNMERGEABLE:
 	case MADV_HUGEPAGE:
 	case MADV_NOHUGEPAGE:

@@ -167,7 +167,7 @@ static void region_exit(struct pagefs *p)
 
 /* ---- the first exchange ---- */
 
-static void pause_ms(long ms)
+void pause_ms(long ms)
 {
 	struct timespec ts = { .tv_nsec = ms * 1000000L };
 
@@ -244,36 +244,88 @@ static int give_async(int sock, int dev)
 	return -1;
 }
 
-/* Takes @dev over. */
-static int give_uffds(struct pagefs *p, int sock, int dev, uint64_t want)
+/* Takes @dev over. What is in @s on failure, too, is the caller's to close. */
+static int give_uffds(struct session *s, int dev, uint64_t want)
 {
-	int uffd[2] = { make_uffd(dev), -1 };
-	int err = uffd[0] < 0 ? uffd[0] : give_uffd(sock, uffd[0],
-						    PAGEFS_UFFD_SYNC);
+	int err;
 
+	s->uffd[0] = make_uffd(dev);
+	err = s->uffd[0] < 0 ? s->uffd[0] :
+	      give_uffd(s->sock, s->uffd[0], PAGEFS_UFFD_SYNC);
 	if (!err && (want & PAGEFS_WANT_ASYNC))
-		uffd[1] = give_async(sock, dev);
+		s->uffd[1] = give_async(s->sock, dev);
 	if (dev >= 0)
 		close(dev);
-	err = err ?: keeper_start(p, sock, uffd);
-	for (int i = 0; i < 2; i++)
-		if (uffd[i] >= 0)
-			close(uffd[i]);
+	return err;
+}
+
+void session_close(struct session *session)
+{
+	int *fds[] = { &session->sock, &session->uffd[0], &session->uffd[1] };
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
+		if (*fds[i] >= 0)
+			close(*fds[i]);
+		*fds[i] = -1;
+	}
+}
+
+int session_begin(struct pagefs *p)
+{
+	struct session *s = &p->session;
+	uint64_t want = 0;
+	int dev = -1, err;
+
+	s->sock = first_hello(p, &dev, &want);
+	if (s->sock < 0)
+		return s->sock;
+	err = give_uffds(s, dev, want);
+	if (err)
+		session_close(s);
+	else
+		atomic_store(&p->state, PAGEFS_LIVE);
+	return err;
+}
+
+/* The keeper has copies of its own when it has started. */
+int session_keep(struct pagefs *p)
+{
+	int err = keeper_start(p, p->session.sock, p->session.uffd);
+
+	if (!err)
+		session_close(&p->session);
 	return err;
 }
 
 int session_open(struct pagefs *p)
 {
-	uint64_t want = 0;
-	int sock, dev = -1, err;
+	int err = session_begin(p);
 
-	sock = first_hello(p, &dev, &want);
+	if (err)
+		return err;
+	err = session_keep(p);
+	if (err)	/* nothing is registered yet (C2) */
+		session_close(&p->session);
+	return err;
+}
+
+int session_join(struct pagefs *p)
+{
+	struct pagefs_msg reply;
+	int sock, fd, err;
+
+	sock = wire_connect(p->path);
 	if (sock < 0)
 		return sock;
-	err = give_uffds(p, sock, dev, want);
-	close(sock);
+	err = wire_hello(sock, p, &reply, &fd);
+	if (!err && fd >= 0)
+		close(fd);
+	/* Else it is not the daemon that has our mappings. */
+	if (!err && !(reply.args[0] & PAGEFS_HAVE_UFFD))
+		err = -ENOTCONN;
 	if (!err)
-		atomic_store(&p->state, PAGEFS_LIVE);
+		return sock;
+	close(sock);
 	return err;
 }
 
@@ -328,7 +380,8 @@ static struct pagefs *conn_alloc(dev_t dev, const char *path)
 	memcpy(p->path, path, sizeof(p->path));
 	p->path[sizeof(p->path) - 1] = '\0';
 	p->users = 1;
-	p->fork_sock = -1;
+	p->fork_sock = p->fork_conn = -1;
+	p->session = (struct session){ -1, { -1, -1 } };
 	pthread_mutex_init(&p->layout, NULL);
 	pool_init(&p->pool);
 	keeper_init(&p->keeper);
@@ -411,6 +464,7 @@ PAGEFS_API int pagefs_connect(int fd, struct pagefs **pp)
 
 	/* Done long since; a static program has fork.c only if it is named. */
 	fork_init();
+	fork_init_late();
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&conns_lock);
 	err = __pagefs_connect(fd, pp);

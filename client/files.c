@@ -98,12 +98,14 @@ void file_put(struct pagefs *p, struct kept_file *file)
 {
 	struct kept_file **fp;
 
-	if (--file->users)
+	if (!file || --file->users)
 		return;
 	for (fp = &p->files; *fp != file; fp = &(*fp)->next)
 		;
 	*fp = file->next;
 	/* A keeper that has ended has closed it already. */
 	keeper_call(p, KEEPER_DROP, (uint64_t[KEEPER_ARGS]){ (uint64_t)file->kept });
+	if (file->child_fd >= 0)
+		close(file->child_fd);
 	heap_free(file);
 }

@@ -2,31 +2,47 @@
 /*
  * client/fork.c - the child has the same mappings, of its own
  *
- *   parent, before             child
+ *   parent, before             child, first of all
  *   all locks, all signals     descriptors of the parent's: closed
  *   files: queued in a socket  no mapping left: connects when it needs to
- *   fork() ------------------> else: files from the socket, session_open,
- *   locks, signals             each mapping made again where it was
+ *   memory: FORK on another    else: session_begin, ADOPT; each mapping made
+ *   connection                   again where it was
+ *   fork() ------------------> child, last: threads, files to the keeper
+ *   locks, signals
  *
  * Ranges are MADV_DONTFORK: with them copied, the child would read zeros where
  * its parent waits for the daemon, and plant them in the window for all. So the
  * child begins with holes there, and nothing may run in it that could touch
- * them, or be put into them, before we have filled them: we register our
- * handlers as early as we can, for those of a child run in that order.
+ * them, or be put into them, before we have filled them; and nothing of the
+ * program's may run in the parent between FORK and fork(). So our handlers are
+ * registered before all others: those of a parent run last to first, those of a
+ * child first to last.
+ *
+ * The first of all cannot do everything: to start threads takes memory of
+ * malloc(), which may be one whose own handler has still to run. The rest is
+ * done by another handler, registered as late as we can (fork_init_late).
+ * Between the two the child has a userfaultfd but no keeper; it waits for a
+ * daemon that dies meanwhile.
  *
  * The child gets the files through a socket, as nothing of the keeper's is
  * inherited, and the parent cannot have them in its table even for a moment:
  * closing them would drop its fcntl(2) locks. In flight they are nowhere.
  *
+ * The memory is the daemon's to keep while the connection it was asked on is
+ * open in either: in the parent until it has forked, in the child until it has
+ * adopted it. If they are killed before, it is dropped.
+ *
  * F1. A mapping that cannot be made again is one of an empty file: SIGBUS.
  * F2. If somebody has got its addresses first, the child cannot go on: what it
  *     stores there would be in another's memory.
+ * F3. Neither the handlers before fork() nor the child's first use malloc().
  * vfork() and posix_spawn() share the parent's memory until they exec, and a
  * child made by clone(2) itself gets SIGSEGV.
  * Locks: all of them are held over fork() and made anew in the child.
  */
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "internal.h"
@@ -53,6 +69,58 @@ static void queue_files(struct pagefs *p)
 	p->fork_sock = pair[0];
 }
 
+static int ask_fork(int sock, uint64_t token[2])
+{
+	struct pagefs_msg msg = { .type = PAGEFS_FORK };
+	int err;
+
+	err = wire_send(sock, &msg, -1) ?: wire_recv(sock, &msg, NULL, NULL, 0) ?:
+	      msg.err;
+	if (!err)
+		memcpy(token, msg.args, 2 * sizeof(*token));
+	return err;
+}
+
+/* Return: the connection it is kept for, or -errno. */
+static int copy_memory_once(struct pagefs *p)
+{
+	int sock = session_join(p), err;
+
+	if (sock < 0)
+		return sock;
+	err = ask_fork(sock, p->fork_token);
+	if (!err)
+		return sock;
+	close(sock);
+	return err;
+}
+
+/*
+ * How often to ask, and how many milliseconds apart: a second, arbitrary. So many
+ * children may not have come for theirs yet that the daemon wants to see some
+ * first, or has no connection left.
+ */
+#define COPY_TRIES	500
+#define COPY_PAUSE_MS	2
+
+/* Have the daemon keep p's memory for the child. Failing that, F1. */
+static void copy_memory(struct pagefs *p)
+{
+	int sock = -EAGAIN;
+
+	p->fork_conn = -1;
+	if (is_dead(p) || !table_has_memory(p))
+		return;
+	for (int i = 0; i < COPY_TRIES; i++) {
+		sock = copy_memory_once(p);
+		if ((sock != -EAGAIN && sock != -ECONNREFUSED) || is_dead(p))
+			break;
+		pause_ms(COPY_PAUSE_MS);
+	}
+	if (sock >= 0)
+		p->fork_conn = sock;
+}
+
 static void before_fork(void)
 {
 	struct pagefs *p;
@@ -65,6 +133,7 @@ static void before_fork(void)
 	for (p = conns; p; p = p->next) {
 		pthread_mutex_lock(&p->layout);
 		queue_files(p);
+		copy_memory(p);
 	}
 	pthread_rwlock_wrlock(&table_lock);
 	for (p = conns; p; p = p->next)
@@ -84,7 +153,9 @@ static void after_in_parent(void)
 	for (p = conns; p; p = p->next) {
 		if (p->fork_sock >= 0)
 			close(p->fork_sock);
-		p->fork_sock = -1;
+		if (p->fork_conn >= 0)
+			close(p->fork_conn);
+		p->fork_sock = p->fork_conn = -1;
 		pthread_mutex_unlock(&p->layout);
 	}
 	pthread_mutex_unlock(&conns_lock);
@@ -181,22 +252,67 @@ static int map_again(const struct mapping *m)
 	return err;
 }
 
+/* The memory the daemon has kept is this process's from now on. */
+static void adopt_memory(struct pagefs *p)
+{
+	struct pagefs_msg msg = {
+		.type = PAGEFS_ADOPT,
+		.args = { p->fork_token[0], p->fork_token[1] },
+	};
+
+	if (p->fork_conn < 0)
+		return;
+	/* If it fails INHERIT will, too. */
+	if (!is_dead(p))
+		request(p, &msg, NULL, NULL, 0);
+	close(p->fork_conn);
+	p->fork_conn = -1;
+}
+
+static void forget_mapping(struct pagefs *p, struct mapping *m)
+{
+	ask(p, PAGEFS_MUNMAP, m->start, m->end, 0);
+	table_take(p, m->start, m->end);
+	range_release(p, m->start, m->end);
+	file_put(p, m->file);
+	mapping_free(m);
+}
+
+static void restore_mapping(struct pagefs *p, struct mapping *m, int empty)
+{
+	int err;
+
+	if (m->lost)
+		return;
+	if (m->at_fork == AT_FORK_NOTHING) {
+		forget_mapping(p, m);
+		return;
+	}
+	if (is_dead(p))
+		err = -ENOTCONN;
+	else if (m->memory == MEMORY_FILE)
+		err = map_again(m);
+	else if (m->at_fork == AT_FORK_ZEROS)
+		err = renew_mapping(m);
+	else
+		err = inherit_mapping(m);
+	if (err)
+		lose_mapping(m, empty);				/* F1 */
+}
+
 static void restore_list(struct pagefs *p, struct mapping **list, ssize_t nr,
 			 int empty)
 {
-	/* First all: what we do next allocates memory. */
+	/* First all: what we do next may map memory. */
 	for (ssize_t i = 0; i < nr; i++)
 		if (!list[i]->lost)
 			claim_hole(list[i]);
 	take_files(p);
-	if (is_dead(p) || session_open(p))
+	if (is_dead(p) || session_begin(p))
 		atomic_store(&p->state, PAGEFS_DEAD);
-	else
-		keep_files(p);
+	adopt_memory(p);
 	for (ssize_t i = 0; i < nr; i++)
-		if (!list[i]->lost && (is_dead(p) || map_again(list[i])))
-			lose_mapping(list[i], empty);	/* F1 */
-	close_child_fds(p);
+		restore_mapping(p, list[i], empty);
 }
 
 static void restore(struct pagefs *p)
@@ -240,6 +356,40 @@ static void after_in_child(void)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+/* ---- the child, last ---- */
+
+/* Nobody would notice that the daemon has gone. Context: p->layout. */
+static void give_up(struct pagefs *p)
+{
+	int empty = memfd_create("pagefs: daemon gone", MFD_CLOEXEC);
+
+	atomic_store(&p->state, PAGEFS_DEAD);
+	pool_shutdown(&p->pool);
+	lose_all(p, empty);
+	session_close(&p->session);				/* C2 */
+	if (empty >= 0)
+		close(empty);
+}
+
+static void finish_in_child(void)
+{
+	struct pagefs *p;
+
+	pthread_mutex_lock(&conns_lock);
+	for (p = conns; p; p = p->next) {
+		layout_lock(p);
+		if (p->session.sock >= 0) {
+			if (session_keep(p))
+				give_up(p);
+			else
+				keep_files(p);
+		}
+		close_child_fds(p);
+		layout_unlock(p);
+	}
+	pthread_mutex_unlock(&conns_lock);
+}
+
 static void register_handlers(void)
 {
 	pthread_atfork(before_fork, after_in_parent, after_in_child);
@@ -250,4 +400,16 @@ __attribute__((constructor)) void fork_init(void)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 	pthread_once(&once, register_handlers);
+}
+
+static void register_late(void)
+{
+	pthread_atfork(NULL, NULL, finish_in_child);
+}
+
+void fork_init_late(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, register_late);
 }

@@ -8,6 +8,7 @@
  *   wire.c     one question and its answer
  *   table.c    which addresses are ours
  *   map.c      mmap, munmap; protect.c, mremap.c, advice.c: the rest of the API
+ *   anon.c     memory without a file
  *   keeper.c   two threads with a descriptor table of their own, and files.c,
  *              the files they keep open
  *   death.c    what they do when the daemon is gone
@@ -88,18 +89,37 @@ struct kept_file {
 
 /* ---- table.c ---- */
 
+/* What a mapping shows. All but files are the daemon's own, given to us. */
+enum memory {
+	MEMORY_FILE,
+	MEMORY_COPIES,		/* of a file, of those pages we have stored to */
+	MEMORY_PRIVATE,		/* no file; a child has a copy */
+	MEMORY_SHARED,		/* no file; a child has the same */
+};
+
+/* What a child gets. madvise(MADV_DONTFORK, MADV_WIPEONFORK). */
+enum at_fork {
+	AT_FORK_KEEP,
+	AT_FORK_NOTHING,
+	AT_FORK_ZEROS,
+};
+
 /*
  * Fields: (C) constant; (Y) p->layout; (T) table_lock. Two letters: both to
  * write, either to read.
  */
 struct mapping {
 	uintptr_t start, end;	/* (Y,T) */
-	uint64_t pos;		/* (Y,T) bytes, of start in the file */
+	uint64_t pos;		/* (Y,T) bytes, of start in the window */
 	struct pagefs *p;	/* (C) */
-	struct kept_file *file;	/* (C) referenced; NULL: foreign */
+	struct kept_file *file;	/* (C) referenced; MEMORY_FILE has one, unless it
+				 * is foreign */
+	uint64_t region;	/* (C) MEMORY_SHARED: which; a number of ours */
 	struct mapping *next;	/* once out of the table */
 	int prot;		/* (Y,T) */
 	unsigned int kind;	/* (C) PAGEFS_KIND_* */
+	enum memory memory;	/* (C) */
+	enum at_fork at_fork;	/* (Y,T) */
 	bool private;		/* (C) asked for with MAP_PRIVATE */
 	bool lost;		/* (Y,T) the daemon knows it no longer: SIGBUS */
 	bool foreign;		/* (C) the program's own, inside our region */
@@ -139,9 +159,13 @@ ssize_t table_collect(struct pagefs *p, uintptr_t start, uintptr_t end,
 /* Those of @p that lie in it go. Return: them, chained. */
 struct mapping *table_take(struct pagefs *p, uintptr_t start, uintptr_t end);
 void table_set_prot(struct mapping *m, int prot);
+void table_set_at_fork(struct mapping *m, enum at_fork at_fork);
 void table_set_lost(struct mapping *m);
 /* Has @p any mapping but foreign ones? */
 bool table_has(struct pagefs *p);
+/* Has it memory without a file, that a child is to have? Context: table_lock or
+ * p->layout. */
+bool table_has_memory(struct pagefs *p);
 /* Is any byte of it mapped, or the program's own inside a region? */
 bool table_is_used(uintptr_t start, uintptr_t end);
 /* A connection other than @p with a mapping in the range, or NULL. */
@@ -235,6 +259,12 @@ int file_offer(struct pagefs *p, const struct kept_file *file,
 /* Return: 0, or -errno of what keeping it open met. */
 int file_get(struct pagefs *p, int fd, int accmode, uint64_t dev, uint64_t ino,
 	     struct kept_file **filep);
+static inline void file_hold(struct kept_file *file)
+{
+	if (file)
+		file->users++;
+}
+/* NULL: nothing. */
 void file_put(struct pagefs *p, struct kept_file *file);
 
 /* ---- pool.c ---- */
@@ -303,6 +333,11 @@ int wire_recv_fds(int sock, int *fds, size_t max);
 
 /* ---- conn.c ---- */
 
+/* Descriptors of the first exchange, in the program's table; or -1. */
+struct session {
+	int sock, uffd[2];
+};
+
 enum pagefs_state {
 	PAGEFS_LIVE,
 	PAGEFS_FORKED,		/* in a child, without mappings: to connect */
@@ -323,7 +358,11 @@ struct pagefs {
 	int cancel_state;	/* (Y) of the thread that holds it */
 	struct kept_file *files;	/* (Y) */
 	uint64_t cookie[2];	/* (Y) the daemon's, for this process */
-	int fork_sock;		/* (Y) during fork(): the child's files */
+	/* (Y) during fork(): */
+	int fork_sock;		/* the child's files; or -1 */
+	int fork_conn;		/* whose end drops the child's memory; or -1 */
+	uint64_t fork_token[2];
+	struct session session;	/* (Y) in a new child, without a keeper yet */
 
 	struct pool pool;
 	struct keeper keeper;
@@ -338,6 +377,14 @@ int file_id(int fd, dev_t *devp, mode_t *modep);
 /* The first exchange: HELLO, userfaultfd, keeper. Context: p->layout, or @p is
  * known to nobody yet. Return: 0 or -errno. */
 int session_open(struct pagefs *p);
+/* The same in two steps, the second of which starts threads: so it may take
+ * memory of the program's malloc(). p->session between the two. */
+int session_begin(struct pagefs *p);
+int session_keep(struct pagefs *p);
+void session_close(struct session *session);
+/* Another connection of a process that has a session. Descriptor or -errno. */
+int session_join(struct pagefs *p);
+void pause_ms(long ms);
 
 /* Begin to change mappings. 0 with the lock held, or -ENOTCONN, ... */
 int layout_begin(struct pagefs *p);
@@ -358,6 +405,28 @@ static inline bool in_region(const struct pagefs *p, uintptr_t start,
 
 /* ---- map.c ---- */
 
+/* What is asked for, checked. */
+struct map_args {
+	uintptr_t start, end;	/* 0 and the length if anywhere */
+	uint64_t pos;		/* in the file */
+	int prot, flags;
+	enum memory memory;
+	bool private;
+	int fd;			/* unless is_anon() */
+	int accmode;
+	const char *name;	/* MEMORY_SHARED: of the region, or NULL */
+	unsigned int shm_flags;	/* with a name: PAGEFS_SHM_* */
+	mode_t mode;		/* of a new region */
+};
+
+static inline bool is_anon(enum memory memory)
+{
+	return memory == MEMORY_PRIVATE || memory == MEMORY_SHARED;
+}
+
+/* Return: 0 and *@addrp, or -errno as pagefs_mmap(). */
+int map_memory(struct pagefs *p, const struct map_args *a, void **addrp);
+
 /*
  * Map the window @fd at [@m->start, @m->end), register it, allow access. On
  * failure the daemon has forgotten it, and nobody can reach the range.
@@ -371,6 +440,11 @@ int range_claim(uintptr_t *start, size_t len);
 /* As it was before us: reserved inside the region, unmapped outside. */
 void range_release(struct pagefs *p, uintptr_t start, uintptr_t end);
 
+/*
+ * The request that has no file to it, for @m: MMAP_ANON, INHERIT, .... @msg has
+ * its type and what is not of @m; gets the reply. 0 or -errno.
+ */
+int ask_window(const struct mapping *m, struct pagefs_msg *msg, int *windowp);
 /* MMAP for @m of what is on offer as @number: its reply, and the window's
  * descriptor. 0 or -errno. */
 int ask_mmap(const struct mapping *m, unsigned int wire_flags, uint64_t number,
@@ -389,9 +463,21 @@ int unmap_others(struct pagefs *p, uintptr_t start, uintptr_t end);
 int range_check(const void *addr, size_t len, uintptr_t *startp,
 		uintptr_t *endp);
 
+/* ---- anon.c ---- */
+
+/* @m, which has addresses and rights, gets a place in a window. 0 or -errno. */
+int ask_anon(struct mapping *m, const struct map_args *a,
+	     unsigned int wire_flags, struct pagefs_msg *reply, int *windowp);
+/* What this new child has inherited at @m, attached. Context: p->layout. Return:
+ * 0; or -errno, and it is to be lost. */
+int inherit_mapping(const struct mapping *m);
+/* Zeros there, in a new child. The same. */
+int renew_mapping(struct mapping *m);
+
 /* ---- fork.c ---- */
 
-/* Registers its handlers, once. */
+/* Registers its handlers, once: those that must come first; those that come last. */
 void fork_init(void);
+void fork_init_late(void);
 
 #endif /* PAGEFS_CLIENT_INTERNAL_H */

@@ -8,8 +8,8 @@
  *   MAP_FIXED               the caller                   a reservation
  *   MAP_FIXED_NOREPLACE     the caller, if nobody has it nothing
  *
- *   mmap:    the file offered, MMAP, window mapped PROT_NONE, COMMIT,
- *            mprotect(prot)
+ *   mmap:    the file offered, MMAP (or MMAP_ANON, ...: anon.c), window mapped
+ *            PROT_NONE, COMMIT, mprotect(prot)
  *   munmap:  mprotect(PROT_NONE), MUNMAP, reserved again or munmap(2)
  *
  * The address range belongs to somebody at every moment: it is not given back
@@ -32,8 +32,8 @@
 /* Those that mean nothing today, or not to us. */
 #define MAP_IGNORED	(MAP_NORESERVE | MAP_NONBLOCK | MAP_DENYWRITE | \
 			 MAP_EXECUTABLE | MAP_STACK)
-#define MAP_KNOWN	(MAP_TYPE | MAP_FIXED_FLAGS | MAP_POPULATE | \
-			 MAP_LOCKED | MAP_IGNORED)
+#define MAP_KNOWN	(MAP_TYPE | MAP_FIXED_FLAGS | MAP_ANONYMOUS | \
+			 MAP_POPULATE | MAP_LOCKED | MAP_IGNORED)
 #define PROT_KNOWN	(PROT_READ | PROT_WRITE | PROT_EXEC)
 
 int range_check(const void *addr, size_t len, uintptr_t *startp,
@@ -107,7 +107,7 @@ int range_attach(const struct mapping *m, int window)
 	/* A child that does not come through fork.c finds nothing there (C1). */
 	if (!err)
 		err = sys_madvise(m->start, len, MADV_DONTFORK);
-	if (!err)	/* as other shared files */
+	if (!err && m->memory == MEMORY_FILE)	/* as other shared files */
 		err = sys_madvise(m->start, len, MADV_DONTDUMP);
 	if (err) {
 		ask(m->p, PAGEFS_MUNMAP, m->start, m->end, 0);
@@ -236,32 +236,36 @@ int unmap_others(struct pagefs *p, uintptr_t start, uintptr_t end)
 
 /* ---- mmap ---- */
 
-struct map_args {
-	uintptr_t start, end;	/* 0 and the length if anywhere */
-	uint64_t pos;
-	int prot, flags;
-	bool private;
-	int fd;
-	int accmode;
-};
-
-static int check_flags(const struct map_args *a)
+/* What kind is asked for goes to @a->memory. */
+static int check_flags(struct map_args *a)
 {
 	const int type = a->flags & MAP_TYPE;
+	const bool anon = a->flags & MAP_ANONYMOUS;
 
 	if (a->flags & ~MAP_KNOWN || a->prot & ~PROT_KNOWN)
 		return -EINVAL;
-	if (type == MAP_PRIVATE)
-		return a->prot & ~PROT_READ ? -EOPNOTSUPP : 0;
-	return type == MAP_SHARED || type == MAP_SHARED_VALIDATE ? 0 : -EINVAL;
+	if (type != MAP_PRIVATE && type != MAP_SHARED &&
+	    type != MAP_SHARED_VALIDATE)
+		return -EINVAL;
+	if (anon)
+		a->memory = type == MAP_PRIVATE ? MEMORY_PRIVATE :
+			    MEMORY_SHARED;
+	else
+		/* One that is never stored to shows the file itself. */
+		a->memory = type == MAP_PRIVATE && a->prot & ~PROT_READ ?
+			    MEMORY_COPIES : MEMORY_FILE;
+	return 0;
 }
 
 static int check_file(struct pagefs *p, struct map_args *a)
 {
-	int fl = fcntl(a->fd, F_GETFL), err;
+	int fl, err;
 	mode_t mode;
 	dev_t dev;
 
+	if (is_anon(a->memory))
+		return 0;
+	fl = fcntl(a->fd, F_GETFL);
 	if (fl < 0 || fl & O_PATH)
 		return -EBADF;
 	err = file_id(a->fd, &dev, &mode);
@@ -273,7 +277,7 @@ static int check_file(struct pagefs *p, struct map_args *a)
 		return -ENODEV;
 	a->accmode = fl & O_ACCMODE;
 	if (a->accmode == O_WRONLY ||
-	    (a->accmode == O_RDONLY && a->prot & PROT_WRITE))
+	    (a->accmode == O_RDONLY && a->prot & PROT_WRITE && !a->private))
 		return -EACCES;
 	return 0;
 }
@@ -292,43 +296,70 @@ static int check_place(struct map_args *a, void *addr, size_t len, off_t pos)
 }
 
 /* The daemon's part: its reply, and the window. */
-int ask_mmap(const struct mapping *m, unsigned int wire_flags, uint64_t number,
-	     struct pagefs_msg *reply, int *windowp)
+int ask_window(const struct mapping *m, struct pagefs_msg *msg, int *windowp)
 {
 	int err;
 
-	*reply = (struct pagefs_msg){
-		.type = PAGEFS_MMAP,
-		.args = {
-			m->start, m->end - m->start, (uint64_t)m->prot,
-			wire_flags | (m->private ? PAGEFS_MAP_PRIVATE : 0),
-			m->pos / CLIENT_PAGE, number,
-		},
-	};
-	err = request(m->p, reply, windowp, NULL, 0);
+	msg->args[0] = m->start;
+	msg->args[1] = m->end - m->start;
+	msg->args[2] = (uint64_t)m->prot;
+	err = request(m->p, msg, windowp, NULL, 0);
 	if (!err && *windowp < 0)
 		err = -ENOTCONN;	/* what daemon is that? */
 	return err;
 }
 
-/* @m gets address, kind and file. */
+int ask_mmap(const struct mapping *m, unsigned int wire_flags, uint64_t number,
+	     struct pagefs_msg *reply, int *windowp)
+{
+	*reply = (struct pagefs_msg){
+		.type = PAGEFS_MMAP,
+		.args = {
+			[3] = wire_flags |
+			      (m->private ? PAGEFS_MAP_PRIVATE : 0),
+			[4] = m->pos / CLIENT_PAGE,
+			[5] = number,
+		},
+	};
+	return ask_window(m, reply, windowp);
+}
+
+static int ask_file(struct mapping *m, const struct map_args *a,
+		    unsigned int wire_flags, struct pagefs_msg *reply,
+		    int *windowp)
+{
+	uint64_t number;
+	int err;
+
+	if (a->memory == MEMORY_COPIES)
+		wire_flags |= PAGEFS_MAP_COW;
+	m->pos = a->pos;
+	err = fd_offer(m->p, a->fd, &number) ?:
+	      ask_mmap(m, wire_flags, number, reply, windowp);
+	if (!err && a->memory == MEMORY_COPIES)
+		m->pos = reply->args[4] * CLIENT_PAGE;
+	return err;
+}
+
+/* @m gets address, kind, and place in the window or file. */
 static int map_ask(struct mapping *m, const struct map_args *a,
 		   unsigned int wire_flags, int *windowp)
 {
 	struct pagefs_msg reply;
-	uint64_t number;
 	int err;
 
 	m->end = m->start + (a->end - a->start);
-	err = fd_offer(m->p, a->fd, &number) ?:
-	      ask_mmap(m, wire_flags, number, &reply, windowp);
+	err = is_anon(a->memory) ?
+	      ask_anon(m, a, wire_flags, &reply, windowp) :
+	      ask_file(m, a, wire_flags, &reply, windowp);
 	if (err)
 		return err;
 	m->start = reply.args[0];
 	m->end = m->start + (a->end - a->start);
 	m->kind = (unsigned int)reply.args[1];
-	err = file_get(m->p, a->fd, a->accmode, reply.args[2], reply.args[3],
-		       &m->file);
+	if (a->memory == MEMORY_FILE)
+		err = file_get(m->p, a->fd, a->accmode, reply.args[2],
+			       reply.args[3], &m->file);
 	if (err) {
 		ask(m->p, PAGEFS_MUNMAP, m->start, m->end, 0);
 		close(*windowp);
@@ -414,9 +445,10 @@ static int map_fixed(struct mapping *m, const struct map_args *a)
 	return err ? err : map_at(m, a, PAGEFS_MAP_FIXED);
 }
 
-static int do_mmap(struct pagefs *p, const struct map_args *a,
-		   uintptr_t *startp)
+static int __map_memory(struct pagefs *p, const struct map_args *a,
+			uintptr_t *startp)
 {
+	static atomic_ullong last_region;
 	struct mapping *m = mapping_alloc();
 	int err;
 
@@ -424,9 +456,11 @@ static int do_mmap(struct pagefs *p, const struct map_args *a,
 		return -ENOMEM;
 	m->p = p;
 	m->start = a->start;
-	m->pos = a->pos;
 	m->prot = a->prot;
 	m->private = a->private;
+	m->memory = a->memory;
+	m->region = a->memory == MEMORY_SHARED ?
+		    atomic_fetch_add(&last_region, 1) + 1 : 0;
 	if (a->flags & MAP_FIXED_NOREPLACE)
 		err = map_noreplace(m, a);
 	else if (a->flags & MAP_FIXED)
@@ -456,33 +490,40 @@ static void populate(struct pagefs *p, const struct map_args *a,
 		    write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ);
 }
 
-PAGEFS_API int pagefs_mmap(struct pagefs *p, void *addr, size_t len, int prot,
-			   int flags, int fd, off_t pos, void **addrp)
+int map_memory(struct pagefs *p, const struct map_args *a, void **addrp)
 {
-	struct map_args a = {
-		.pos = (uint64_t)pos,
-		.prot = prot,
-		.flags = flags,
-		.private = (flags & MAP_TYPE) == MAP_PRIVATE,
-		.fd = fd,
-	};
 	uintptr_t start = 0;
-	int err;
+	int err = 0;
 
-	err = check_flags(&a) ?: check_place(&a, addr, len, pos) ?:
-	      check_file(p, &a);
-	if (!err && flags & MAP_FIXED_FLAGS && !(flags & MAP_FIXED_NOREPLACE))
-		err = unmap_others(p, a.start, a.end);
+	if (a->flags & MAP_FIXED_FLAGS && !(a->flags & MAP_FIXED_NOREPLACE))
+		err = unmap_others(p, a->start, a->end);
 	if (err)
 		return err;
 	err = layout_begin(p);
 	if (err)
 		return err;
-	err = do_mmap(p, &a, &start);
+	err = __map_memory(p, a, &start);
 	layout_unlock(p);
 	if (err)
 		return err;
-	populate(p, &a, start, start + (a.end - a.start));
+	populate(p, a, start, start + (a->end - a->start));
 	*addrp = (void *)start;
 	return 0;
+}
+
+PAGEFS_API int pagefs_mmap(struct pagefs *p, void *addr, size_t len, int prot,
+			   int flags, int fd, off_t pos, void **addrp)
+{
+	struct map_args a = {
+		.pos = flags & MAP_ANONYMOUS ? 0 : (uint64_t)pos,
+		.prot = prot,
+		.flags = flags,
+		.private = (flags & MAP_TYPE) == MAP_PRIVATE,
+		.fd = fd,
+	};
+	int err;
+
+	err = check_flags(&a) ?: check_place(&a, addr, len, (off_t)a.pos) ?:
+	      check_file(p, &a);
+	return err ? err : map_memory(p, &a, addrp);
 }

@@ -6,17 +6,20 @@
  *   grow in place  MREMAP; the new part is mapped and committed
  *   move           mprotect(old, PROT_NONE); MREMAP; the whole is mapped and
  *                  committed where it goes; old range reserved or unmapped
+ *   grow, and the daemon cannot: private memory is copied to a new mapping
  *
  * The kernel's mremap(2) would move registered memory and leave it without
  * write-protection where it grows, so it is never called on ours. As the window
- * is the file's, there is nothing to copy: pages that are in it are found at the
- * new place, too.
+ * is the daemon's, there is nothing to copy: pages that are in it are found at
+ * the new place, too.
  *
  * In the region the daemon knows what is free. Outside, the kernel does: there
  * the addresses are claimed first, and the daemon is told.
  *
  * Locks: p->layout, over the requests.
  */
+
+#include <string.h>
 
 #include "internal.h"
 #include "sys.h"
@@ -108,8 +111,10 @@ static int grow_claimed(struct mapping *m, const struct remap_args *a,
 			 &reply);
 	if (err)
 		return err;
+	/* In the window, too, it has to follow what was there before. */
 	if (reply.start != a->start || reply.part.start != a->old_end ||
-	    reply.part.end != new_end) {
+	    reply.part.end != new_end ||
+	    reply.part.pos != m->pos + (m->end - m->start)) {
 		refuse_part(&reply);
 		return -ENOMEM;
 	}
@@ -124,7 +129,7 @@ static void insert_part(struct mapping *spare, const struct mapping *m,
 	spare->start = start;
 	spare->end = end;
 	spare->pos = pos;
-	spare->file->users++;
+	file_hold(spare->file);
 	table_insert(spare);
 	table_merge(m->p, start, end);
 }
@@ -154,25 +159,51 @@ static int grow_in_place(struct mapping *m, const struct remap_args *a,
 
 /* ---- moving ---- */
 
-/*
- * The daemon took the mapping to [@moved, ...), but there it could not be
- * mapped. It comes back as a new one: of that, nothing can be lost but the
- * mapping itself, as the pages are the file's.
- */
-static void move_back(struct mapping *m, const struct remap_args *a,
-		      uintptr_t moved)
+/* Of what is a file's nothing is lost with a mapping: it comes back as a new
+ * one. */
+static int map_file_again(const struct mapping *m, uintptr_t moved,
+			  size_t len)
 {
 	struct pagefs_msg reply;
 	uint64_t number;
 	int window, err;
 
-	ask(m->p, PAGEFS_MUNMAP, moved, moved + a->new_len, 0);
+	ask(m->p, PAGEFS_MUNMAP, moved, moved + len, 0);
 	err = file_offer(m->p, m->file, &number) ?:
 	      ask_mmap(m, PAGEFS_MAP_FIXED, number, &reply, &window);
-	if (!err) {
-		err = range_attach(m, window);
-		close(window);
-	}
+	if (err)
+		return err;
+	err = range_attach(m, window);
+	close(window);
+	return err;
+}
+
+/* All else has to be moved back. */
+static int remap_again(struct mapping *m, uintptr_t moved, size_t len)
+{
+	struct remap_reply reply;
+	int err;
+
+	err = ask_mremap(m, moved, len, m->end - m->start,
+			 PAGEFS_MREMAP_MAYMOVE | PAGEFS_MAP_FIXED, m->start,
+			 &reply);
+	if (err)
+		return err;
+	m->pos = reply.part.pos;
+	return attach_part(&reply);
+}
+
+/*
+ * The daemon took the mapping to [@moved, ...), but there it could not be
+ * mapped.
+ */
+static void move_back(struct mapping *m, const struct remap_args *a,
+		      uintptr_t moved)
+{
+	int err = m->memory == MEMORY_FILE ?
+		  map_file_again(m, moved, a->new_len) :
+		  remap_again(m, moved, a->new_len);
+
 	if (err) {
 		range_reserve(m->start, m->end);
 		table_set_lost(m);
@@ -191,9 +222,10 @@ static bool is_good_place(const struct remap_reply *reply, uintptr_t place,
 	       end > start && !table_is_used(start, end);
 }
 
-/* @place: where, or 0. On success *@place is where it is. */
+/* @place: where, or 0. On success *@place is where it is, and *@posp where in the
+ * window. */
 static int move_to(struct mapping *m, const struct remap_args *a,
-		   uintptr_t *place)
+		   uintptr_t *place, uint64_t *posp)
 {
 	struct remap_reply reply;
 	int err;
@@ -210,6 +242,7 @@ static int move_to(struct mapping *m, const struct remap_args *a,
 		err = attach_part(&reply);
 		if (!err) {
 			*place = reply.start;
+			*posp = reply.part.pos;
 			return 0;
 		}
 	}
@@ -218,7 +251,7 @@ static int move_to(struct mapping *m, const struct remap_args *a,
 }
 
 static int move_to_claimed(struct mapping *m, const struct remap_args *a,
-			   uintptr_t *place)
+			   uintptr_t *place, uint64_t *posp)
 {
 	int err;
 
@@ -226,7 +259,7 @@ static int move_to_claimed(struct mapping *m, const struct remap_args *a,
 	err = range_claim(place, a->new_len);
 	if (err)
 		return err;
-	err = move_to(m, a, place);
+	err = move_to(m, a, place, posp);
 	if (err)
 		range_release(m->p, *place, *place + a->new_len);
 	return err;
@@ -238,16 +271,17 @@ static int move_to_claimed(struct mapping *m, const struct remap_args *a,
  * grow over what it does not know.
  */
 static int choose_and_move(struct mapping *m, const struct remap_args *a,
-			   uintptr_t *place)
+			   uintptr_t *place, uint64_t *posp)
 {
 	int err = -ENOMEM;
 
 	*place = a->new_start;
 	if (a->flags & MREMAP_FIXED)
-		return move_to(m, a, place);
+		return move_to(m, a, place, posp);
 	if (in_region(m->p, a->start, a->old_end))
-		err = move_to(m, a, place);
-	return err == -ENOMEM && !m->lost ? move_to_claimed(m, a, place) : err;
+		err = move_to(m, a, place, posp);
+	return err == -ENOMEM && !m->lost ?
+	       move_to_claimed(m, a, place, posp) : err;
 }
 
 /* The mapping [a->start, a->old_end) is in the table as @m, alone. */
@@ -257,17 +291,18 @@ static int move_mapping(struct mapping *m, const struct remap_args *a,
 	const size_t old_len = a->old_end - a->start;
 	struct pagefs *p = m->p;
 	uintptr_t place;
+	uint64_t pos;
 	int err;
 
 	err = sys_mprotect(a->start, old_len, PROT_NONE);
 	if (!err)
-		err = choose_and_move(m, a, &place);
+		err = choose_and_move(m, a, &place, &pos);
 	if (err) {
 		if (!m->lost)
 			sys_mprotect(a->start, old_len, m->prot);
 		return err;
 	}
-	insert_part(*spare, m, place, place + a->new_len, m->pos);
+	insert_part(*spare, m, place, place + a->new_len, pos);
 	*spare = NULL;
 	m = table_take(p, a->start, a->old_end);
 	range_release(p, a->start, a->old_end);
@@ -277,7 +312,7 @@ static int move_mapping(struct mapping *m, const struct remap_args *a,
 	return 0;
 }
 
-/* ---- the call ---- */
+/* ---- all of them ---- */
 
 /* The one mapping of the range, cut out of what it is part of, or NULL. */
 static struct mapping *single_mapping(struct pagefs *p,
@@ -338,6 +373,85 @@ static int do_grow(struct mapping *m, const struct remap_args *a)
 	return err;
 }
 
+/* ---- moving by copying ---- */
+
+#define COPY_STEP	(1UL << 20)	/* bytes; arbitrary */
+
+/* What is to be as it was, of a mapping that may be copied. */
+struct copied {
+	bool may;
+	int prot;
+	enum at_fork at_fork;
+};
+
+static struct copied may_copy(struct pagefs *p, const struct remap_args *a)
+{
+	struct mapping *m = single_mapping(p, a);
+
+	if (!m || m->lost || m->memory != MEMORY_PRIVATE ||
+	    !(m->prot & PROT_READ))
+		return (struct copied){ .may = false };
+	return (struct copied){
+		.may = true,
+		.prot = m->prot,
+		.at_fork = m->at_fork,
+	};
+}
+
+static bool is_zero_page(const uint64_t *words)
+{
+	for (size_t i = 0; i < CLIENT_PAGE / sizeof(*words); i++)
+		if (words[i])
+			return false;
+	return true;
+}
+
+/* Zeros are there already, and take no memory. */
+static void copy_pages(char *to, const char *from, size_t len)
+{
+	for (size_t pos = 0; pos < len; pos += CLIENT_PAGE)
+		if (!is_zero_page((const void *)(from + pos)))
+			memcpy(to + pos, from + pos, CLIENT_PAGE);
+}
+
+/*
+ * Private memory has one window, and what lies behind a mapping there may be
+ * another's, wherever the two are mapped. Then it gets a new place in the window.
+ * Without locks (C4): who still uses the old range uses what mremap(2) takes
+ * away from him.
+ */
+static int move_by_copy(struct pagefs *p, const struct remap_args *a,
+			const struct copied *was, uintptr_t *startp)
+{
+	const size_t len = a->old_end - a->start;
+	void *addr;
+	int err;
+
+	err = pagefs_mmap(p, (void *)a->new_start, a->new_len,
+			  PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS |
+			  (a->flags & MREMAP_FIXED ? MAP_FIXED : 0), -1, 0,
+			  &addr);
+	if (err)
+		return err;
+	for (size_t pos = 0, step; pos < len; pos += step) {
+		step = len - pos < COPY_STEP ? len - pos : COPY_STEP;
+		copy_pages((char *)addr + pos, (char *)a->start + pos, step);
+		pagefs_madvise(p, (void *)(a->start + pos), step,
+			       MADV_DONTNEED);
+	}
+	if (was->prot != (PROT_READ | PROT_WRITE))
+		pagefs_mprotect(p, addr, a->new_len, was->prot);
+	if (was->at_fork != AT_FORK_KEEP)
+		pagefs_madvise(p, addr, a->new_len,
+			       was->at_fork == AT_FORK_ZEROS ?
+			       MADV_WIPEONFORK : MADV_DONTFORK);
+	pagefs_munmap(p, (void *)a->start, len);
+	*startp = (uintptr_t)addr;
+	return 0;
+}
+
+/* ---- the call ---- */
+
 static int do_mremap(struct pagefs *p, const struct remap_args *a,
 		     uintptr_t *startp)
 {
@@ -386,6 +500,7 @@ PAGEFS_API int pagefs_mremap(struct pagefs *p, void *addr, size_t old_len,
 		.flags = flags,
 		.new_start = flags & MREMAP_FIXED ? (uintptr_t)new_addr : 0,
 	};
+	struct copied copied = { .may = false };
 	uintptr_t start = 0;
 	int err;
 
@@ -400,7 +515,11 @@ PAGEFS_API int pagefs_mremap(struct pagefs *p, void *addr, size_t old_len,
 	if (err)
 		return err;
 	err = do_mremap(p, &a, &start);
+	if (err == -ENOMEM && flags & MREMAP_MAYMOVE)
+		copied = may_copy(p, &a);
 	layout_unlock(p);
+	if (copied.may)
+		err = move_by_copy(p, &a, &copied, &start);
 	if (!err)
 		*addrp = (void *)start;
 	return err;

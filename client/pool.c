@@ -116,23 +116,9 @@ void pool_reset(struct pool *pool)
 /* Another connection of a process that has given its userfaultfd already. */
 static int open_conn(struct pagefs *p, struct own_fd *own)
 {
-	struct pagefs_msg reply;
-	int sock, fd, err;
+	int sock = session_join(p);
 
-	sock = wire_connect(p->path);
-	if (sock < 0)
-		return sock;
-	err = wire_hello(sock, p, &reply, &fd);
-	if (!err && fd >= 0)
-		close(fd);
-	/* Else it is not the daemon that has our mappings. */
-	if (!err && !(reply.args[0] & PAGEFS_HAVE_UFFD))
-		err = -ENOTCONN;
-	if (err) {
-		close(sock);
-		return err;
-	}
-	return own_fd_init(own, sock);
+	return sock < 0 ? sock : own_fd_init(own, sock);
 }
 
 /* An idle connection, else a place for one, else -1. Context: pool->lock. */

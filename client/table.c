@@ -144,8 +144,7 @@ static void __table_split(size_t i, uintptr_t addr, struct mapping *upper)
 	upper->start = addr;
 	upper->pos += addr - lower->start;
 	lower->end = addr;
-	if (lower->file)
-		lower->file->users++;
+	file_hold(lower->file);
 	insert_at(i + 1, upper);
 }
 
@@ -169,7 +168,9 @@ static bool can_merge(const struct mapping *a, const struct mapping *b)
 	return a->end == b->start && a->p == b->p && a->file == b->file &&
 	       !a->foreign && !b->foreign && a->pos + (a->end - a->start) == b->pos &&
 	       a->prot == b->prot && a->kind == b->kind &&
-	       a->private == b->private && a->lost == b->lost;
+	       a->memory == b->memory && a->region == b->region &&
+	       a->at_fork == b->at_fork && a->private == b->private &&
+	       a->lost == b->lost;
 }
 
 void table_merge(struct pagefs *p, uintptr_t start, uintptr_t end)
@@ -187,7 +188,8 @@ void table_merge(struct pagefs *p, uintptr_t start, uintptr_t end)
 			continue;
 		}
 		table[i]->end = m->end;
-		m->file->users--;	/* never the last: table[i] has one */
+		if (m->file)
+			m->file->users--;	/* never the last: table[i] has one */
 		remove_at(i + 1);
 		__mapping_free(m);
 	}
@@ -245,6 +247,13 @@ void table_set_prot(struct mapping *m, int prot)
 	pthread_rwlock_unlock(&table_lock);
 }
 
+void table_set_at_fork(struct mapping *m, enum at_fork at_fork)
+{
+	pthread_rwlock_wrlock(&table_lock);
+	m->at_fork = at_fork;
+	pthread_rwlock_unlock(&table_lock);
+}
+
 void table_set_lost(struct mapping *m)
 {
 	pthread_rwlock_wrlock(&table_lock);
@@ -269,6 +278,16 @@ bool table_has(struct pagefs *p)
 		has = table[i]->p == p && !table[i]->foreign;
 	pthread_rwlock_unlock(&table_lock);
 	return has;
+}
+
+bool table_has_memory(struct pagefs *p)
+{
+	for (size_t i = 0; i < nr_mappings; i++)
+		if (table[i]->p == p && !table[i]->foreign && !table[i]->lost &&
+		    table[i]->memory != MEMORY_FILE &&
+		    table[i]->at_fork == AT_FORK_KEEP)
+			return true;
+	return false;
 }
 
 bool table_is_used(uintptr_t start, uintptr_t end)

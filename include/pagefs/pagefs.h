@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pagefs.h - map files of a pagefs mount from its daemon's page cache
+ * pagefs.h - map files of a pagefs mount, and memory, from its daemon
  *
  *	struct pagefs *p;
  *	void *addr;
@@ -20,7 +20,9 @@
  *
  * When the daemon dies, an access to a mapping raises SIGBUS, within a second;
  * never does it read zeros that are not in the file. fork(2) keeps the mappings
- * in the child; a child made without the C library's fork() has none: SIGSEGV.
+ * in the child, and gives it copies of private memory; if the daemon cannot make
+ * those they are SIGBUS. A child made without the C library's fork() has none:
+ * SIGSEGV.
  */
 #ifndef PAGEFS_PAGEFS_H
 #define PAGEFS_PAGEFS_H
@@ -71,19 +73,24 @@ int pagefs_disconnect(struct pagefs *p);
 int pagefs_is_file(int fd);
 
 /**
- * pagefs_mmap - map part of a file; pages arrive on first touch
+ * pagefs_mmap - map part of a file, or memory; pages arrive on first touch
  * @addr:   with MAP_FIXED or MAP_FIXED_NOREPLACE where; otherwise ignored: the
  *          daemon picks one
  * @len:    bytes, > 0, rounded up to pages
  * @prot:   PROT_NONE, or PROT_READ, PROT_WRITE, PROT_EXEC
- * @flags:  MAP_SHARED or MAP_SHARED_VALIDATE; or MAP_PRIVATE, with PROT_READ at
- *          most. Besides: MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_POPULATE,
- *          MAP_LOCKED; MAP_NORESERVE and MAP_NONBLOCK are ignored
+ * @flags:  MAP_SHARED or MAP_SHARED_VALIDATE, or MAP_PRIVATE; with MAP_ANONYMOUS
+ *          memory without a file. Besides: MAP_FIXED, MAP_FIXED_NOREPLACE,
+ *          MAP_POPULATE, MAP_LOCKED; MAP_NORESERVE and MAP_NONBLOCK are ignored
  * @fd:     a regular file of the mount, opened for reading, and for writing if
- *          @prot has PROT_WRITE and the mapping is shared. May be closed at once
+ *          @prot has PROT_WRITE and the mapping is shared. May be closed at
+ *          once. With MAP_ANONYMOUS ignored, as @pos is
  * @pos:    bytes, a multiple of the page size. Pages past the file's end raise
  *          SIGBUS until it grows
  * @addrp:  receives the first byte's address
+ *
+ * Memory without a file, and what is stored to a private mapping of one, lives in
+ * the daemon: within its budget, and in its swap areas. A private mapping made
+ * without PROT_WRITE cannot get it later.
  *
  * Return: 0, or
  *   -EINVAL     @len 0, @pos, @addr or @flags wrong
@@ -92,7 +99,6 @@ int pagefs_is_file(int fd);
  *   -EBADF, -EXDEV  @fd is not open; not of @p's mount
  *   -ENODEV     not a regular file
  *   -EEXIST     MAP_FIXED_NOREPLACE, and something is there
- *   -EOPNOTSUPP a writable private mapping: use mmap(2)
  *   -EBUSY      cache=writeback, and the kernel has the file open for writing
  *   -ENOMEM     no address space, too many mappings, out of memory
  *   -EMFILE, -ENFILE  no descriptor left, or too many files are mapped
@@ -131,10 +137,13 @@ int pagefs_mremap(struct pagefs *p, void *addr, size_t old_len, size_t new_len,
 /**
  * pagefs_madvise - how the range will be used
  * @advice: MADV_NORMAL, MADV_RANDOM (no read-ahead), MADV_SEQUENTIAL,
- *          MADV_WILLNEED (read now, do not wait), MADV_DONTNEED and MADV_COLD
- *          (the first to leave memory; nothing is lost), MADV_PAGEOUT (the
- *          same), MADV_POPULATE_READ, MADV_POPULATE_WRITE; MADV_REMOVE (a hole
- *          in the file). Advice about children, huge pages and core files does
+ *          MADV_WILLNEED (read now, do not wait), MADV_COLD (the first to leave
+ *          memory; nothing is lost), MADV_PAGEOUT (the same), MADV_POPULATE_READ,
+ *          MADV_POPULATE_WRITE; MADV_DONTNEED: private memory reads as zeros, or
+ *          as its file, from now on, other is MADV_COLD; MADV_FREE: the same, of
+ *          private memory alone; MADV_REMOVE: a hole in the file, or in a shared
+ *          region. MADV_DONTFORK, MADV_WIPEONFORK, MADV_DOFORK, MADV_KEEPONFORK
+ *          say what a child gets. Advice about huge pages and core files does
  *          nothing; all else is -EINVAL
  * Return: 0, -EINVAL, -ENOMEM, -EIO, -ENOTCONN; MADV_REMOVE also -EACCES (the
  *         file is open for reading), and what fallocate(2) met.
@@ -165,6 +174,41 @@ int pagefs_munlock(struct pagefs *p, const void *addr, size_t len);
  * Return: 0, -EINVAL, -ENOMEM (a hole), -ENOTCONN.
  */
 int pagefs_mincore(struct pagefs *p, void *addr, size_t len, unsigned char *vec);
+
+/**
+ * pagefs_shm_map - map a region of shared memory that has a name
+ * @name:  1 to 16 bytes, the same for all who share it; of the mount's daemon
+ * @oflag: 0, O_CREAT (make it, if there is none) or O_CREAT | O_EXCL; O_RDWR may
+ *         be added: there is no other way
+ * @mode:  of a new one, who may map it: permission bits; the umask is not looked
+ *         at. It takes the right to read and to write
+ * @len:   bytes, > 0, rounded up to pages: of a new one all there will ever be;
+ *         else at most that, from its beginning
+ * @addrp: receives the first byte's address
+ *
+ * It begins as zeros. The region stays when nobody maps it, until
+ * pagefs_shm_unlink(), or the daemon ends.
+ *
+ * Return: 0, or
+ *   -EINVAL     @name empty, @oflag or @prot wrong, @len 0 or longer than it is
+ *   -ENAMETOOLONG
+ *   -ENOENT     there is none, and no O_CREAT
+ *   -EEXIST     there is one, and O_EXCL
+ *   -EACCES     its mode keeps this process out
+ *   -ENFILE     this user, or all, have too many
+ *   -ENOMEM, -EMFILE, -ENOTCONN  as pagefs_mmap()
+ * Source: shm_open(3), mmap(2). Differs: regions do not change their size.
+ */
+int pagefs_shm_map(struct pagefs *p, const char *name, int oflag, mode_t mode,
+		   size_t len, int prot, void **addrp);
+
+/**
+ * pagefs_shm_unlink - the name is free again
+ * The memory goes when the last who maps it has unmapped it.
+ * Return: 0, -EINVAL, -ENAMETOOLONG, -ENOENT, -EACCES (another user's),
+ *         -ENOTCONN.
+ */
+int pagefs_shm_unlink(struct pagefs *p, const char *name);
 
 /* Does @addr lie in a mapping of this library's, of whatever mount? 1 or 0. */
 int pagefs_is_mapped(const void *addr);

@@ -77,6 +77,7 @@ if [ $? = 2 ]; then
 	run "the same where addresses are limited, so that no region is reserved" \
 		timeout 300 bash -c "ulimit -v 4000000 && exec '$CLIENT/test_map'"
 fi
+run "memory without a file, and copies of files" timeout 300 "$CLIENT/test_anon"
 run "children have what their parent has" timeout 300 "$CLIENT/test_fork"
 run "so have those of a program with libpagefs.a in it" \
 	timeout 300 "$CLIENT/test_fork_static"
