@@ -78,4 +78,7 @@ enum { OVERCOMMIT_GUESS, OVERCOMMIT_ALWAYS, OVERCOMMIT_NEVER };
 unsigned long vm_commit_limit(void);		/* pages */
 unsigned long vm_committed_as(void);		/* pages */
 
+/* BUGs unless pages, entries and slots agree, of all objects. Nothing moves. */
+void shmem_check(void);
+
 #endif /* PAGEFS_SHMEM_H */

@@ -278,6 +278,49 @@ int for_each_shmem(int (*fn)(struct shmem *sh, void *arg), void *arg)
 	return ret;
 }
 
+/* ---- checking ---- */
+
+/* S1 at @index, where @entry is. */
+static void check_entry(struct shmem *sh, pgoff_t index, swp_entry_t entry)
+{
+	struct page *page = find_get_page(&sh->mapping, index);
+
+	BUG_ON(!swap_count(entry));
+	if (!page)
+		return;
+	BUG_ON(page_test(page, PG_dirty) && !page_test(page, PG_writeback));
+	put_page(page);
+}
+
+static int check_shmem(struct shmem *sh, void *unused)
+{
+	swp_entry_t entries[PAGEVEC_SIZE];
+	pgoff_t indices[PAGEVEC_SIZE], first = 0;
+	unsigned long entries_there = 0;
+	unsigned int nr;
+
+	(void)unused;
+	page_cache_check(&sh->mapping);
+	mutex_lock(&sh->mapping.tree_lock);
+	radix_tree_check(&sh->swap);
+	mutex_unlock(&sh->mapping.tree_lock);
+	while ((nr = shmem_find_entries(sh, &first, (pgoff_t)-1, PAGEVEC_SIZE,
+					indices, entries))) {
+		entries_there += nr;
+		for (unsigned int i = 0; i < nr; i++)
+			check_entry(sh, indices[i], entries[i]);
+	}
+	BUG_ON(entries_there != sh->nr_swap);
+	return 0;
+}
+
+void shmem_check(void)
+{
+	for_each_shmem(check_shmem, NULL);
+	swap_cache_check();
+	swapfile_check();
+}
+
 /* ---- reading ahead ---- */
 
 static void drop_locked(struct page *page)

@@ -129,6 +129,8 @@ void swapcache_dropped(swp_entry_t entry);
  */
 enum swap_free_mode { SWAP_FREE_TRY, SWAP_FREE_WAIT };
 void free_swap_and_cache(swp_entry_t entry, enum swap_free_mode mode);
+/* shmem_check()'s part. */
+void swap_cache_check(void);
 
 /* ---- memory.c, for memory_anon.c ---- */
 

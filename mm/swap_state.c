@@ -28,6 +28,7 @@
 #include "swapfile.h"
 #include "shmem_i.h"
 #include "vmstat.h"
+#include "window.h"
 
 struct address_space swapper_space;
 struct backing_dev_info swap_bdi;
@@ -120,4 +121,23 @@ void free_swap_and_cache(swp_entry_t entry, enum swap_free_mode mode)
 		unlock_page(page);
 	}
 	put_page(page);						/* I3 */
+}
+
+/* I1. */
+void swap_cache_check(void)
+{
+	struct page *pages[PAGEVEC_SIZE];
+	pgoff_t index = 0;
+	unsigned int nr;
+
+	page_cache_check(&swapper_space);
+	BUG_ON(swapper_space.nrpages != vm_stat_read(NR_SWAPCACHE));
+	while ((nr = find_get_pages_range(&swapper_space, &index, UINT64_MAX,
+					  PAGEVEC_SIZE, pages, ANY_TAG)))
+		for (unsigned int i = 0; i < nr; i++) {
+			BUG_ON(!swap_has_cache(page_swap_entry(pages[i])));
+			BUG_ON(!page_test(pages[i], PG_uptodate));
+			BUG_ON(PageWindow(pages[i]));
+			put_page(pages[i]);
+		}
 }
