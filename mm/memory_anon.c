@@ -74,13 +74,30 @@ static unsigned int nothing_there(const struct vm_fault *vmf, unsigned int nr)
 }
 
 /*
+ * Before ours were in the tree another thread may have had one there, stored to
+ * it, and reclaim has swapped it out since: now that ours are, nobody adds an
+ * entry (S2). Return: how many, from the first on, have none.
+ */
+static unsigned int without_entry(struct shmem *sh, struct page **pages,
+				  unsigned int nr)
+{
+	unsigned int n;
+
+	for (n = 0; n < nr; n++)
+		if (!swp_none(shmem_entry(sh, page_index(pages[n]))))
+			break;
+	return n;
+}
+
+/*
  * Straight into the window: no frame is needed, nor copied from. Pages are locked
  * and in the tree; those beyond what is returned are out of it again.
  */
 static unsigned int zero_in_window(struct address_space *mapping,
 				   struct page **pages, unsigned int nr)
 {
-	unsigned int done = window_zero_pages(pages, nr);
+	unsigned int want = without_entry(SHMEM(mapping), pages, nr);
+	unsigned int done = want ? window_zero_pages(pages, want) : 0;
 
 	for (unsigned int i = 0; i < nr; i++) {
 		if (i < done)
@@ -273,7 +290,8 @@ static vm_fault_t do_cow_page(struct vm_fault *vmf)
 
 /* ---- the page ---- */
 
-/* Return: 0; RETRY: look again; or an error. */
+/* Return: 0 or MAJOR; RETRY: somebody else was faster, or a client cannot be
+ * reached; or an error. */
 static vm_fault_t make_page(struct vm_fault *vmf, unsigned int nr)
 {
 	swp_entry_t entry = shmem_entry(vmf_shmem(vmf), vmf->pgoff);
