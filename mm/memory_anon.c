@@ -146,7 +146,8 @@ static vm_fault_t do_anonymous_page(struct vm_fault *vmf, unsigned int nr)
 	drop_new_pages(pages, got);
 	if (done)
 		return 0;
-	return got ? VM_FAULT_RETRY : VM_FAULT_OOM;
+	/* No memory for pages, tree or window; or it is not ours to make. */
+	return nothing_there(vmf, 1) ? VM_FAULT_OOM : VM_FAULT_RETRY;
 }
 
 /* ---- swap ---- */
@@ -200,15 +201,18 @@ static bool take_over(struct vm_fault *vmf, swp_entry_t entry)
 	return taken;
 }
 
-/* Return: 0, the page is there or being read; OOM; RETRY. */
+/* Return: 0, the page is there; MAJOR: it is, or is being read; OOM; RETRY. */
 static vm_fault_t do_swap_page(struct vm_fault *vmf, unsigned int nr)
 {
 	struct address_space *mapping = vmf_mapping(vmf);
+	swp_entry_t entry = shmem_entry(vmf_shmem(vmf), vmf->pgoff);
 	bool nowait = vmf->flags & FAULT_FLAG_RETRY_NOWAIT;
+	vm_fault_t major = swp_none(entry) || swap_has_cache(entry) ?
+			   0 : VM_FAULT_MAJOR;
 	struct page *pages[WINDOW_BATCH];
 	unsigned int got, added;
 
-	if (take_over(vmf, shmem_entry(vmf_shmem(vmf), vmf->pgoff)))
+	if (take_over(vmf, entry))
 		return 0;
 	nr = swapped_there(vmf, nr);
 	if (!nr)
@@ -218,11 +222,11 @@ static vm_fault_t do_swap_page(struct vm_fault *vmf, unsigned int nr)
 					GFP_KERNEL);
 	drop_new_pages(pages + added, got - added);
 	if (!added)
-		return got ? VM_FAULT_RETRY : VM_FAULT_OOM;
+		return swapped_there(vmf, 1) ? VM_FAULT_OOM : VM_FAULT_RETRY;
 	if (added > 1)
 		count_vm_events(SWAP_RA, added - 1);
 	shmem_readpages(mapping, pages, added, nowait ? READ_START : READ_WAIT);
-	return 0;
+	return major;
 }
 
 /* ---- files ---- */
@@ -261,10 +265,15 @@ static vm_fault_t add_copy(struct vm_fault *vmf, struct page *source)
 	if (!err) {
 		memcpy(page_address(page), pfn_to_virt(pfn), PAGE_SIZE);
 		page_release_bytes(source, pfn);
-		page_set(page, PG_uptodate);
 		err = add_to_page_cache_lru(page, vmf_mapping(vmf), vmf->pgoff,
 					    GFP_KERNEL);
 	}
+	if (!err && !without_entry(vmf_shmem(vmf), &page, 1)) {
+		delete_from_page_cache(page);
+		err = -EEXIST;
+	}
+	if (!err)
+		page_set(page, PG_uptodate);
 	unlock_page(page);
 	put_page(page);
 	if (err == -EEXIST)
@@ -310,13 +319,23 @@ static vm_fault_t make_page(struct vm_fault *vmf, unsigned int nr)
 	return ret;
 }
 
-/* It could not be read. The next fault tries again. */
-static void forget_unread(struct address_space *mapping, struct page *page)
+/*
+ * It could not be read, or not be made. The next fault tries again, and this one
+ * if it was not @ours to read: it may have been tried ahead, for another page.
+ */
+static vm_fault_t forget_unread(struct address_space *mapping,
+				struct page *page, bool ours)
 {
+	vm_fault_t ret = VM_FAULT_RETRY;
+
 	lock_page(page);
-	if (page_mapping(page) == mapping && !page_test(page, PG_uptodate))
+	if (page_mapping(page) == mapping && !page_test(page, PG_uptodate)) {
 		delete_from_page_cache(page);
+		ret = ours ? VM_FAULT_SIGBUS : ret;
+	}
 	unlock_page(page);
+	put_page(page);
+	return ret;
 }
 
 /*
@@ -328,11 +347,14 @@ static vm_fault_t anon_page(struct vm_fault *vmf, unsigned int nr)
 	struct address_space *mapping = vmf_mapping(vmf);
 	vm_fault_t ret, major = 0;
 	struct page *page;
+	bool ours = false;
 
 	while (!(page = find_get_page(mapping, vmf->pgoff))) {
 		ret = make_page(vmf, nr);
-		if (ret & VM_FAULT_ERROR)
+		if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
 			return ret;
+		major |= ret;
+		ours = true;
 	}
 	if (!page_test(page, PG_uptodate)) {
 		if (vmf->flags & FAULT_FLAG_RETRY_NOWAIT) {
@@ -343,9 +365,7 @@ static vm_fault_t anon_page(struct vm_fault *vmf, unsigned int nr)
 		wait_on_page_locked(page);
 	}
 	if (!page_test(page, PG_uptodate)) {
-		forget_unread(mapping, page);
-		put_page(page);
-		return VM_FAULT_SIGBUS;
+		return major | forget_unread(mapping, page, ours);
 	}
 	vmf->page = page;
 	return major;
