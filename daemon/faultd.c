@@ -225,29 +225,32 @@ static void fault_thread_signals(void)
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
-/* It has a slot: the next messages. */
-static void wait_and_serve(void)
+/*
+ * It has a slot: the next messages, if there are any or there is nothing else to
+ * do. What they have started is submitted with the sleep, in one system call,
+ * which ends at once if more have come; if it lasts, the slot goes to somebody
+ * else (slots.c F3). Return: whether there may be messages.
+ */
+static bool wait_and_serve(bool look)
 {
-	const bool had_io = has_kept();
 	struct epoll_event ev;
-	bool came;
 
-	came = epoll_wait(faultd.epfd, &ev, 1, had_io ? 0 : -1) == 1;
-	if (came)
+	if ((look || !has_kept()) &&
+	    epoll_wait(faultd.epfd, &ev, 1, has_kept() ? 0 : -1) == 1)
 		serve_event(&ev);
-	if (had_io && !came)
-		wait_for_kept_or(faultd.epfd);
-	else if (has_kept())
-		submit_kept();
+	return !has_kept() || wait_for_kept_or(faultd.epfd);
 }
 
 static void serve_until_stopped(void)
 {
+	bool look = true;
+
 	for (;;) {
 		if (has_kept() && !slot_try_enter()) {
 			wait_for_kept();
+			look = true;
 		} else if (has_kept() || slot_enter()) {
-			wait_and_serve();
+			look = wait_and_serve(look);
 		} else {
 			break;
 		}

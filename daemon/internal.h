@@ -339,11 +339,10 @@ void serve_fault(struct client *client, const struct uffd_msg *msg);
 bool has_kept(void);
 /* All of them, now: before anything that may wait. */
 void end_kept(void);
-/* Submit their reads, and serve those whose pages have come. */
-void submit_kept(void);
-/* The same, asleep until there is one; or until @fd is readable. */
+/* Submit their reads, sleep until a page has come, and serve those that have; or
+ * until @fd is readable. Return: false: it is not. */
 void wait_for_kept(void);
-void wait_for_kept_or(int fd);
+bool wait_for_kept_or(int fd);
 
 /* ---- slots.c: which fault threads wait, and where ---- */
 

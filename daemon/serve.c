@@ -183,10 +183,10 @@ void end_kept(void)
 }
 
 /* Nobody is listened to meanwhile. */
-static void poll_kept(bool wait)
+static void poll_kept(void)
 {
 	for_each_kept_client(faultd_begin_service);
-	fs_poll_io(-1, wait);
+	fs_poll_io(-1, true);
 	for_each_kept_client(faultd_end_service);
 	serve_kept();
 }
@@ -198,26 +198,25 @@ bool has_kept(void)
 
 void wait_for_kept(void)
 {
-	poll_kept(true);
+	poll_kept();
 }
 
-void wait_for_kept_or(int fd)
+bool wait_for_kept_or(int fd)
 {
+	bool readable = true;
+
 	if (nr_kept == MAX_KEPT) {
 		thread_will_block();	/* somebody else listens meanwhile */
-		poll_kept(true);
-		return;
+		poll_kept();
+		return true;
 	}
-	if (current_plug)
-		fs_poll_io(fd, true);
+	if (current_plug) {
+		for_each_kept_client(faultd_begin_service);	/* K3 */
+		readable = fs_poll_io(fd, true);
+		for_each_kept_client(faultd_end_service);
+	}
 	serve_kept();
-}
-
-void submit_kept(void)
-{
-	if (nr_kept == MAX_KEPT)
-		thread_will_block();
-	poll_kept(nr_kept == MAX_KEPT);
+	return readable;
 }
 
 void serve_fault(struct client *client, const struct uffd_msg *msg)

@@ -307,9 +307,9 @@ void backing_wait(void)
 	ioring_wait();
 }
 
-void fs_poll_io(int fd, bool wait)
+bool fs_poll_io(int fd, bool wait)
 {
-	ioring_poll(fd, wait);
+	return ioring_poll(fd, wait);
 }
 
 /* ---- transferring ---- */

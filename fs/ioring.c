@@ -328,13 +328,13 @@ void ioring_wait(void)
  * What wakes us may end in any other wait, too; so it is seen wherever
  * completions are handled, and armed again here.
  */
-void ioring_poll(int fd, bool wait)
+bool ioring_poll(int fd, bool wait)
 {
 	struct ioring *ring = &thread_ring;
 	struct io_uring_sqe *sqe;
 
 	if (!ring->depth || (fd < 0 && !ring->inflight))
-		return;
+		return fd >= 0;
 	if (wait && fd >= 0 && !ring->armed) {
 		sqe = ioring_get_sqe(ring);
 		io_uring_prep_poll_add(sqe, fd, POLLIN);
@@ -344,6 +344,7 @@ void ioring_poll(int fd, bool wait)
 	__ioring_enter(ring, wait);
 	ioring_complete_all(ring);
 	ioring_update_plug(ring);
+	return fd >= 0 && !ring->armed;
 }
 
 void ioring_submit(struct bio *bio)

@@ -90,9 +90,9 @@ void ioring_wait(void);
 /*
  * Submit what is prepared on the calling thread's ring, and end what has ended.
  * @wait: sleep until there is some of that, or @fd (-1: none) is readable;
- * thread_will_block() is not called.
+ * thread_will_block() is not called. Return: as fs_poll_io().
  */
-void ioring_poll(int fd, bool wait);
+bool ioring_poll(int fd, bool wait);
 /* Release the calling thread's ring now rather than at its exit. */
 void ioring_release(void);
 

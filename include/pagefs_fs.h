@@ -86,9 +86,10 @@ int fs_msync(struct vm_file *file, loff_t pos, size_t len, void *arg);
 /*
  * The I/O this thread has started and not waited for (current_plug): submit it,
  * and end what has ended. @wait: sleep until some has, or @fd (-1: none) is
- * readable; not if nothing is under way and @fd is -1.
+ * readable; not if nothing is under way and @fd is -1. Return: false: @fd is not
+ * readable; without @wait it is not known.
  */
-void fs_poll_io(int fd, bool wait);
+bool fs_poll_io(int fd, bool wait);
 /*
  * May clients store to @len bytes of it without a fault, to be found by scanning
  * (VM_UFFD_ASYNC)? Once true, until its last mapping goes. Context: as
