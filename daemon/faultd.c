@@ -15,6 +15,10 @@
  * T3. Whoever puts something into a client's backlog kicks, after that; the kick
  *     is taken back before the backlogs are looked at.
  *
+ * T4. Several messages are read at once if their faults are to be kept
+ *     (serve.c). Of those behind one that is not, and may sleep, somebody else
+ *     takes care.
+ *
  * Locks:  faultd.lock and client->msg_lock, leaves; never both.
  */
 #include <errno.h>
@@ -36,7 +40,8 @@
 #define THREADS_PER_CPU	8u
 #define MIN_MAX_THREADS	16u
 #define SPARE_THREADS	2u	/* parked, at start */
-/* Messages of one client in a row, before others get their turn. */
+/* Messages read at once, and times that is done for one client, before others
+ * get their turn. */
 #define READ_ROW	8u
 #define STOP_RETRY_MS	10u
 #define WAKE_SIGNAL	SIGUSR1
@@ -106,18 +111,33 @@ static void run_full_backlog(struct client *client)
 	client_unlock(client);
 }
 
-/* Return: whether there may be more. */
-static bool serve_one(struct client *client)
+/* T4. Context: as serve_fault(). */
+static void serve_faults(struct client *client, const struct uffd_msg *msgs,
+			 unsigned int nr)
 {
-	struct uffd_msg msg;
+	for (unsigned int i = 0; i < nr; i++) {
+		if (i + 1 < nr && !may_keep_fault(&msgs[i])) {
+			uffd_unread(client, msgs + i + 1, nr - i - 1);
+			nr = i + 1;
+		}
+		serve_fault(client, &msgs[i]);
+	}
+}
 
-	switch (uffd_read(client, &msg)) {
+/* Return: whether there may be more, and they should be asked for. */
+static bool serve_some(struct client *client, unsigned int max)
+{
+	struct uffd_msg msgs[READ_ROW];
+	unsigned int nr;
+
+	switch (uffd_read(client, msgs, max, &nr)) {
 	case UFFD_FAULT:
-		serve_fault(client, &msg);
-		return true;
+		serve_faults(client, msgs, nr);
+		return nr == max;
 	case UFFD_EVENT:
 		end_kept();
 		client_run_events(client);
+		serve_faults(client, msgs, nr);
 		return true;
 	case UFFD_FULL:
 		end_kept();
@@ -137,7 +157,8 @@ static void serve_client(struct client *client)
 	unsigned int row = 0;
 
 	faultd_begin_service(client);
-	while (serve_one(client) && ++row < READ_ROW && slot_may_go_on())
+	while (serve_some(client, min(faults_wanted(), READ_ROW)) &&
+	       ++row < READ_ROW && slot_may_go_on())
 		;
 	faultd_end_service(client);
 }

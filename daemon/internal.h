@@ -299,12 +299,17 @@ int uffd_continue(struct client *client, unsigned long addr);
 /* What uffd_read() found. */
 enum uffd_read {
 	UFFD_NOTHING,
-	UFFD_FAULT,		/* it is in *@msg */
-	UFFD_EVENT,		/* it is in client->events */
+	UFFD_FAULT,		/* faults, in @msgs */
+	UFFD_EVENT,		/* events, in client->events; faults, perhaps */
 	UFFD_FULL,		/* nothing is read before events are acted upon */
 	UFFD_BROKEN,
 };
-int uffd_read(struct client *client, struct uffd_msg *msg);
+/* At most @max messages. With the first two: *@nrp of them are faults. */
+int uffd_read(struct client *client, struct uffd_msg *msgs, unsigned int max,
+	      unsigned int *nrp);
+/* Faults that somebody else is to serve. */
+void uffd_unread(struct client *client, const struct uffd_msg *msgs,
+		 unsigned int nr);
 /* Take the first of client->events or ->faults. Return: false: none. */
 bool uffd_next_event(struct client *client, struct uffd_msg *msg);
 bool uffd_next_fault(struct client *client, struct uffd_msg *msg);
@@ -335,6 +340,10 @@ void faultd_wake_manager(void);
 
 /* To its end, or to where its page is being read. */
 void serve_fault(struct client *client, const struct uffd_msg *msg);
+/* Is that one that serve_fault() does not sleep for? */
+bool may_keep_fault(const struct uffd_msg *msg);
+/* How many are to be read at once. */
+unsigned int faults_wanted(void);
 /* Does this thread keep faults, or is it reading at least? */
 bool has_kept(void);
 /* All of them, now: before anything that may wait. */

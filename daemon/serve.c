@@ -47,6 +47,8 @@ struct kept_fault {
 
 static __thread struct kept_fault kept_faults[MAX_KEPT];
 static __thread unsigned int nr_kept;
+/* The last fault could have been kept: most likely the next can. */
+static __thread bool keeping;
 
 /* ---- to its end ---- */
 
@@ -106,6 +108,18 @@ static void serve_fault_now(struct client *client, const struct uffd_msg *msg,
 
 /* ---- in two steps ---- */
 
+bool may_keep_fault(const struct uffd_msg *msg)
+{
+	return !fault_flags(msg) && nr_kept < MAX_KEPT && slot_may_go_on();
+}
+
+unsigned int faults_wanted(void)
+{
+	if (!keeping || !slot_may_go_on())
+		return 1;
+	return max(MAX_KEPT - nr_kept, 1u);
+}
+
 /* Return: false: that is not for this fault. */
 static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg,
 			       uint64_t began_us)
@@ -113,7 +127,8 @@ static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg
 	struct kept_fault *kept = &kept_faults[nr_kept];
 	vm_fault_t ret;
 
-	if (fault_flags(msg) || nr_kept == MAX_KEPT || !slot_may_go_on())
+	keeping = may_keep_fault(msg);
+	if (!keeping)
 		return false;
 	ret = handle_mm_fault_nowait(client->mm, fault_address(msg),
 				     &kept->page);

@@ -101,10 +101,10 @@ static bool read_would_wait(int fd)
 	return poll(&pfd, 1, 0) != 1 || (pfd.revents & POLLERR);
 }
 
-/* Return: 1, 0: none, or -EIO. */
-static int read_message(int fd, struct uffd_msg *msg)
+/* Return: how many, at most @max; 0: none, or -EIO. */
+static int read_messages(int fd, struct uffd_msg *msgs, unsigned int max)
 {
-	struct iovec iov = { .iov_base = msg, .iov_len = sizeof(*msg) };
+	struct iovec iov = { .iov_base = msgs, .iov_len = max * sizeof(*msgs) };
 	ssize_t len;
 
 	if (uffd_features.has_nowait)
@@ -112,9 +112,9 @@ static int read_message(int fd, struct uffd_msg *msg)
 	else if (read_would_wait(fd))
 		return 0;
 	else
-		len = read(fd, msg, sizeof(*msg));
-	if (len == sizeof(*msg))
-		return 1;
+		len = read(fd, iov.iov_base, iov.iov_len);
+	if (len > 0 && len % sizeof(*msgs) == 0)
+		return (int)((size_t)len / sizeof(*msgs));
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	return -EIO;
@@ -138,18 +138,38 @@ static void keep_message(struct client *client, struct list_head *list,
 }
 
 /* From either, the one that most have first. Context: msg_lock. As
- * read_message(). */
-static int read_any(struct client *client, struct uffd_msg *msg)
+ * read_messages(). */
+static int read_any(struct client *client, struct uffd_msg *msgs,
+		    unsigned int max)
 {
-	int ret = read_message(atomic_load(&client->uffd[UFFD_SYNC]), msg);
+	int ret = read_messages(atomic_load(&client->uffd[UFFD_SYNC]), msgs, max);
 
 	if (!ret && client_has_async(client))
-		ret = read_message(atomic_load(&client->uffd[UFFD_ASYNC]), msg);
+		ret = read_messages(atomic_load(&client->uffd[UFFD_ASYNC]), msgs,
+				    max);
 	return ret;
 }
 
-int uffd_read(struct client *client, struct uffd_msg *msg)
+/* Events to where they are kept. Return: how many faults are left of @msgs.
+ * Context: msg_lock. */
+static unsigned int keep_events(struct client *client, struct uffd_msg *msgs,
+				unsigned int nr)
 {
+	unsigned int faults = 0;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		if (msgs[i].event == UFFD_EVENT_PAGEFAULT)
+			msgs[faults++] = msgs[i];
+		else
+			keep_message(client, &client->events, &msgs[i]);
+	}
+	return faults;
+}
+
+int uffd_read(struct client *client, struct uffd_msg *msgs, unsigned int max,
+	      unsigned int *nrp)
+{
+	unsigned int nr = 0;
 	int ret;
 
 	if (!lock_messages(client))
@@ -158,13 +178,24 @@ int uffd_read(struct client *client, struct uffd_msg *msg)
 		mutex_unlock(&client->msg_lock);
 		return UFFD_FULL;
 	}
-	ret = read_any(client, msg);
-	if (ret == 1 && msg->event != UFFD_EVENT_PAGEFAULT)
-		keep_message(client, &client->events, msg);	/* I1 */
+	ret = read_any(client, msgs, max);
+	if (ret > 0)
+		nr = keep_events(client, msgs, (unsigned int)ret);	/* I1 */
 	mutex_unlock(&client->msg_lock);
 	if (ret <= 0)
 		return ret ? UFFD_BROKEN : UFFD_NOTHING;
-	return msg->event == UFFD_EVENT_PAGEFAULT ? UFFD_FAULT : UFFD_EVENT;
+	*nrp = nr;
+	return nr < (unsigned int)ret ? UFFD_EVENT : UFFD_FAULT;
+}
+
+void uffd_unread(struct client *client, const struct uffd_msg *msgs,
+		 unsigned int nr)
+{
+	mutex_lock(&client->msg_lock);
+	for (unsigned int i = 0; i < nr; i++)
+		keep_message(client, &client->faults, &msgs[i]);
+	mutex_unlock(&client->msg_lock);
+	faultd_kick();
 }
 
 /* Whatever is there into the backlog, so that the kernel obeys again. */
@@ -176,7 +207,7 @@ static void read_backlog(struct client *client)
 	if (!lock_messages(client))
 		return;
 	while (nr < READ_BATCH && client->nr_backlog < MAX_BACKLOG &&
-	       read_any(client, &msg) == 1) {
+	       read_any(client, &msg, 1) == 1) {
 		keep_message(client, msg.event == UFFD_EVENT_PAGEFAULT ?
 			     &client->faults : &client->events, &msg);
 		nr++;
