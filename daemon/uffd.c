@@ -59,6 +59,9 @@
 #define MAX_BACKLOG	4096u
 #define LOCK_SPINS	200		/* of msg_lock, held for one read(); arbitrary */
 
+/* What Linux maps around a fault, aligned to it, unless told otherwise. */
+#define AROUND_BYTES	(64ul << 10)
+
 struct backlog_entry {
 	struct list_head list;
 	struct uffd_msg msg;
@@ -501,6 +504,35 @@ static int map_by_continuing(struct client *client, enum uffd_kind kind,
 	return 0;
 }
 
+/*
+ * As map_by_continuing(). What is there already the client's kernel has mapped
+ * by itself, and so what is around; and it will do so where CONTINUE fails. The
+ * right to write is not given, for the client's mapping has none.
+ */
+static int map_unarmed(struct client *client, enum uffd_kind kind,
+		       unsigned long addr, size_t len)
+{
+	const unsigned long end = addr + len;
+	unsigned long pos = addr;
+	bool missed = false;
+	long done = 0;
+
+	while (pos < end && (done >= 0 || done == -EEXIST)) {
+		done = continue_range(client, kind, pos, end - pos, true);
+		if (done > 0) {
+			pos += (unsigned long)done;
+			continue;
+		}
+		if (done == -EFAULT && pos == addr)
+			return -EFAULT;
+		missed = true;
+		pos = ALIGN(pos + 1, AROUND_BYTES);
+	}
+	if (missed)
+		wake(client, kind, addr, len);
+	return 0;
+}
+
 static int uffd_map(struct vm_area_struct *vma, unsigned long addr,
 		    unsigned long nr, bool write)
 {
@@ -509,6 +541,8 @@ static int uffd_map(struct vm_area_struct *vma, unsigned long addr,
 	const size_t len = nr << PAGE_SHIFT;
 
 	if (!(vma->vm_flags & VM_UFFD_WP)) {
+		if (uffd_features.has_continue && nr > 1)
+			return map_unarmed(client, kind, addr, len);
 		/* its kernel maps it, and others around it */
 		wake(client, kind, addr, len);
 		return 0;

@@ -78,7 +78,8 @@ struct mmu_ops {
 	/*
 	 * The pages are in the window now: give the client access, with
 	 * @write or without, and wake who waits for them. Over a pte that is
-	 * present already, rights are left as they are.
+	 * present already, rights are left as they are. Where stores are not
+	 * noticed (no VM_UFFD_WP) some may be left to its kernel to map.
 	 * Return: 0, or -EFAULT if the first page is not in the window (a
 	 * client has punched it out behind our back); then nobody was woken.
 	 */
