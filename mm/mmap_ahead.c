@@ -58,8 +58,6 @@ static unsigned long map_chunk_ahead(struct vm_area_struct *vma,
 
 	end = min(end, min(vma->vm_end, addr + WINDOW_CHUNK_PAGES * PAGE_SIZE));
 	last = linear_page_index(vma, end) - 1;
-	if (!(vma->vm_flags & VM_UFFD_WP))
-		return end;	/* its kernel maps around by itself */
 	while (index <= last && (nr = window_run(vma->vm_file->f_mapping,
 						 &index, last))) {
 		addr = vma_address(vma, index);

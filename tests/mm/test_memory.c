@@ -859,6 +859,26 @@ static void map_ahead_gives_what_is_there(void)
 	down();
 }
 
+/* For those whose kernel would map around by itself, too: fewer faults. */
+static void map_ahead_is_for_readers(void)
+{
+	unsigned long there = 0;
+
+	up(64);
+	for (unsigned long i = 0; i < 40; i++)
+		CU_ASSERT(loads_page(c, page_addr(i), i));
+	CU_ASSERT_EQUAL(fake_mmap(other, m, 0, 64, RO, &there), 0);
+	other->nr_calls = 0;
+	mmap_ahead(other->mm, there, 64 * PAGE_SIZE, NULL, NULL);
+	CU_ASSERT_EQUAL(other->nr_calls, 1);
+	CU_ASSERT_EQUAL(other->calls[0].kind, CALL_MAP);
+	CU_ASSERT_EQUAL(other->calls[0].nr, 40);
+	fake_mmu_check();
+	CU_ASSERT(loads_page(other, there + 7 * PAGE_SIZE, 7));
+	CU_ASSERT_EQUAL(other->nr_messages, 0);
+	down();
+}
+
 /* Tables that only say what can be read are not needed. */
 static void read_only_tables_can_go(void)
 {
@@ -944,6 +964,7 @@ static const struct test_case cases[] = {
 	{ "populating reports read errors", populate_reports_errors },
 	{ "map-ahead gives what is there, read-only",
 	  map_ahead_gives_what_is_there },
+	{ "map-ahead is for readers, too", map_ahead_is_for_readers },
 	{ "tables of what can only be read can go", read_only_tables_can_go },
 };
 
