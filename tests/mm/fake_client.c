@@ -26,6 +26,8 @@
 #include "fake_mmu_i.h"
 #include "harness.h"
 #include "mmzone.h"
+#include "page.h"
+#include "shmem_i.h"
 #include "slab.h"
 #include "swap.h"
 #include "vmstat.h"
@@ -104,12 +106,28 @@ static void vm_file_init(struct fake_vm_file *vf, struct fake_mapped *m,
 	file_ra_state_init(&vf->f.f_ra, ra_pages);
 }
 
+static void mapped_link(struct fake_mapped *m)
+{
+	pthread_mutex_lock(&clients_lock);
+	list_add_tail(&m->link, &mapped_files);
+	pthread_mutex_unlock(&clients_lock);
+}
+
+static void mapped_unlink(struct fake_mapped *m)
+{
+	pthread_mutex_lock(&clients_lock);
+	list_del(&m->link);
+	pthread_mutex_unlock(&clients_lock);
+}
+
 struct fake_mapped *fake_mapped_new(struct fake_file *file, unsigned int ra_pages)
 {
 	struct fake_mapped *m = calloc(1, sizeof(*m));
 
 	BUG_ON(!m);
 	m->file = file;
+	m->mapping = &file->mapping;
+	INIT_LIST_HEAD(&m->pieces);
 	m->nr_kpages = file->capacity >> PAGE_SHIFT;
 	m->kpages = calloc(m->nr_kpages, sizeof(*m->kpages));
 	BUG_ON(!m->kpages);
@@ -117,23 +135,91 @@ struct fake_mapped *fake_mapped_new(struct fake_file *file, unsigned int ra_page
 		BUG_ON(pthread_mutex_init(&m->kpages[i].lock, NULL));
 	vm_file_init(&m->rw, m, true, ra_pages);
 	vm_file_init(&m->ro, m, false, ra_pages);
-	pthread_mutex_lock(&clients_lock);
-	list_add_tail(&m->link, &mapped_files);
-	pthread_mutex_unlock(&clients_lock);
+	mapped_link(m);
 	return m;
+}
+
+/* ---- memory without a file ---- */
+
+static struct fake_mapped *memory_new(struct vm_file *memory)
+{
+	struct fake_mapped *m = calloc(1, sizeof(*m));
+
+	BUG_ON(!m);
+	m->memory = memory;
+	m->mapping = memory->f_mapping;
+	INIT_LIST_HEAD(&m->pieces);
+	mapped_link(m);
+	return m;
+}
+
+/* Before the memory itself goes: nobody has it mapped any more. */
+static void memory_free(struct fake_mapped *m)
+{
+	struct fake_piece *piece, *next;
+
+	mapped_unlink(m);
+	list_for_each_entry_safe(piece, next, &m->pieces, link) {
+		munmap(piece->bytes, WINDOW_CHUNK_PAGES << PAGE_SHIFT);
+		free(piece);
+	}
+	free(m);
+}
+
+struct fake_mapped *fake_region_new(unsigned long nr)
+{
+	struct vm_file *memory = shmem_file_setup(nr);
+
+	return IS_ERR(memory) ? NULL : memory_new(memory);
+}
+
+/* The piece of the memfd with page @pgoff. Context: clients_lock. */
+static struct fake_piece *memory_piece(struct fake_mapped *m, pgoff_t pgoff)
+{
+	const pgoff_t first = ALIGN_DOWN(pgoff, WINDOW_CHUNK_PAGES);
+	struct fake_piece *piece;
+
+	list_for_each_entry(piece, &m->pieces, link)
+		if (piece->first == first)
+			return piece;
+	piece = malloc(sizeof(*piece));
+	BUG_ON(!piece);
+	piece->first = first;
+	piece->bytes = mmap(NULL, WINDOW_CHUNK_PAGES << PAGE_SHIFT,
+			    PROT_READ | PROT_WRITE, MAP_SHARED, m->window->fd,
+			    (off_t)first << PAGE_SHIFT);
+	BUG_ON(piece->bytes == MAP_FAILED);
+	list_add(&piece->link, &m->pieces);
+	return piece;
+}
+
+/* Page @pgoff as the hardware sees it. Context: clients_lock. */
+static char *hw_bytes(struct fake_mapped *m, pgoff_t pgoff)
+{
+	struct fake_piece *piece;
+
+	if (m->bytes)
+		return m->bytes + (pgoff << PAGE_SHIFT);
+	piece = memory_piece(m, pgoff);
+	return piece->bytes + ((pgoff - piece->first) << PAGE_SHIFT);
 }
 
 void fake_mapped_free(struct fake_mapped *m)
 {
+	struct vm_file *memory = m->memory;
+
+	if (memory) {
+		memory_free(m);
+		put_vm_file(memory);
+		return;
+	}
 	put_vm_file(&m->rw.f);
 	put_vm_file(&m->ro.f);
 	if (atomic_load(&m->releases) != 2)
 		fake_mmu_violation("a vm_file has references left");
 	if (atomic_load(&m->vmas))
 		fake_mmu_violation("->open and ->close do not pair");
-	pthread_mutex_lock(&clients_lock);
-	list_del(&m->link);
-	pthread_mutex_unlock(&clients_lock);
+	mapped_unlink(m);
 	if (m->bytes)
 		munmap(m->bytes, m->file->capacity);
 	file_ra_state_destroy(&m->rw.f.f_ra);
@@ -148,17 +234,18 @@ void fake_mapped_free(struct fake_mapped *m)
 /* The client gets the window's descriptor. Return: 0 or -errno. */
 static int mapped_get_window(struct fake_mapped *m)
 {
-	struct window *w = mapping_window(&m->file->mapping);
+	struct window *w = mapping_window(m->mapping);
 
 	if (IS_ERR(w))
 		return PTR_ERR(w);
 	pthread_mutex_lock(&clients_lock);
-	if (!m->window) {
+	if (!m->window && m->file) {
 		m->bytes = mmap(NULL, m->file->capacity, PROT_READ | PROT_WRITE,
 				MAP_SHARED, w->fd, 0);
 		BUG_ON(m->bytes == MAP_FAILED);
-		m->window = w;
 	}
+	if (!m->window)
+		m->window = w;
 	if (m->window != w)
 		fake_mmu_violation("a mapping has two windows");
 	pthread_mutex_unlock(&clients_lock);
@@ -330,6 +417,8 @@ void fake_client_free(struct fake_client *c)
 	c->dead = true;
 	memset(c->pages, 0, c->nr * sizeof(*c->pages));
 	pthread_mutex_unlock(&c->lock);
+	if (c->anon)
+		memory_free(c->anon);
 	mmput(c->mm);
 	pthread_mutex_lock(&clients_lock);
 	list_del(&c->link);
@@ -355,14 +444,17 @@ static void kernel_map(struct fake_client *c, unsigned long addr,
 {
 	struct fake_page *p = fake_page_at(c, addr);
 
+	pthread_mutex_lock(&clients_lock);
 	pthread_mutex_lock(&c->lock);
 	for (unsigned long i = 0; i < nr; i++)
 		p[i] = m ? (struct fake_page){
 				.file = m, .pgoff = pgoff + i, .shared = shared,
+				.bytes = hw_bytes(m, pgoff + i),
 				.wp = vm_flags & VM_UFFD_WP,
 				.async = vm_flags & VM_UFFD_ASYNC } :
 			   (struct fake_page){ 0 };
 	pthread_mutex_unlock(&c->lock);
+	pthread_mutex_unlock(&clients_lock);
 }
 
 /* mprotect(2): pages that lose the right to write are written through a fault
@@ -412,7 +504,8 @@ static int commit(struct fake_client *c, unsigned long addr, unsigned long nr,
 int fake_mmap(struct fake_client *c, struct fake_mapped *m, pgoff_t pgoff,
 	      unsigned long nr, unsigned long vm_flags, unsigned long *addrp)
 {
-	struct vm_file *f = (vm_flags & VM_SHARED) ? &m->rw.f : &m->ro.f;
+	struct vm_file *f = m->memory ? m->memory :
+			    (vm_flags & VM_SHARED) ? &m->rw.f : &m->ro.f;
 	int err = mapped_get_window(m);
 
 	if (c->async)
@@ -423,6 +516,97 @@ int fake_mmap(struct fake_client *c, struct fake_mapped *m, pgoff_t pgoff,
 	if (err)
 		return err;
 	return commit(c, *addrp, nr, m, pgoff, vm_flags);
+}
+
+int fake_mmap_private(struct fake_client *c, struct fake_mapped *source,
+		      pgoff_t pgoff, unsigned long nr, unsigned long vm_flags,
+		      unsigned long *addrp)
+{
+	struct vm_file *memory;
+	int err = do_mmap_private(c->mm, source ? &source->ro.f : NULL, pgoff,
+				  *addrp, nr * PAGE_SIZE, vm_flags,
+				  *addrp ? MAP_HERE : 0, addrp, &pgoff, &memory);
+
+	if (err)
+		return err;
+	if (!c->anon)
+		c->anon = memory_new(memory);
+	put_vm_file(memory);		/* it is the mm's, which we outlive */
+	err = mapped_get_window(c->anon);
+	BUG_ON(err);			/* it is there already */
+	return commit(c, *addrp, nr, c->anon, pgoff, vm_flags | VM_SHARED);
+}
+
+int fake_madvise_free(struct fake_client *c, unsigned long addr,
+		      unsigned long nr)
+{
+	return do_madvise_free(c->mm, addr, nr * PAGE_SIZE);
+}
+
+/* ---- fork ---- */
+
+/* What the child's kernel has after it: the same addresses, but no ptes. */
+static void inherit_page(struct fake_client *child, unsigned long addr,
+			 const struct fake_page *p, struct fake_mapped *anon)
+{
+	struct fake_mapped *m = p->file == anon ? child->anon : p->file;
+
+	kernel_map(child, addr, 1, m, p->pgoff, p->shared,
+		   vma_flags(child, addr));
+	kernel_protect(child, addr, 1, p->prot);
+}
+
+static int arm_child(struct fake_client *child)
+{
+	struct vm_area_struct *vma;
+	int err = 0;
+
+	/* Nobody but us changes it. */
+	for (vma = child->mm->mmap; vma && !err; vma = vma->vm_next)
+		do
+			err = mmap_arm(child->mm, vma->vm_start,
+				       vma->vm_end - vma->vm_start);
+		while (err == -EAGAIN);
+	return err;
+}
+
+int fake_adopt(struct fake_client *c, struct fake_client *child,
+	       struct private_copy *copy)
+{
+	int err = adopt_private(child->mm, copy);
+
+	if (err)
+		return err;
+	if (c->anon) {
+		child->anon = memory_new(&child->mm->anon->file);
+		BUG_ON(mapped_get_window(child->anon));
+	}
+	for (unsigned long i = 0; i < c->nr; i++)
+		if (c->pages[i].file && c->pages[i].file->memory)
+			inherit_page(child, c->base + i * PAGE_SIZE,
+				     &c->pages[i], c->anon);
+	return arm_child(child);
+}
+
+int fake_fork(struct fake_client *c, struct fake_client **childp)
+{
+	struct private_copy *copy = dup_private(c->mm);
+	struct fake_client *child;
+	int err = 0;
+
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	child = fake_client_new(c->nr);
+	child->async = c->async;
+	if (copy)
+		err = fake_adopt(c, child, copy);
+	if (!err) {
+		*childp = child;
+		return 0;
+	}
+	drop_private(copy);
+	fake_client_free(child);
+	return err;
 }
 
 int fake_munmap(struct fake_client *c, unsigned long addr, unsigned long nr)
@@ -587,7 +771,7 @@ uint64_t fake_word(loff_t pos)
 
 static bool page_is(struct fake_mapped *m, pgoff_t index, enum pageflags bit)
 {
-	struct page *page = find_get_page(&m->file->mapping, index);
+	struct page *page = find_get_page(m->mapping, index);
 	bool is = page && page_test(page, bit);
 
 	if (page)
@@ -654,11 +838,54 @@ void fake_client_check(struct fake_client *c)
 				  pte_at(c->mm, c->base + i * PAGE_SIZE));
 }
 
+static unsigned long fd_pages(int fd)
+{
+	struct stat st;
+
+	BUG_ON(fstat(fd, &st));
+	return st.st_blocks * 512 >> PAGE_SHIFT;
+}
+
+/* As fake_mapped_check(), where there is no list of all pages it could have. */
+static void memory_check(struct fake_mapped *m)
+{
+	struct page *pages[PAGEVEC_SIZE];
+	unsigned long in_window = 0;
+	pgoff_t index = 0;
+	unsigned int nr;
+
+	page_cache_check(m->mapping);
+	while (m->window &&
+	       (nr = find_get_pages_range(m->mapping, &index, UINT64_MAX,
+					  PAGEVEC_SIZE, pages, ANY_TAG))) {
+		for (unsigned int i = 0; i < nr; i++) {
+			bool is = PageWindow(pages[i]);
+
+			if (memfd_has(m, pages[i]->index) != is && !m->foreign)
+				fake_mmu_violation(is ?
+					"a page of the window is not in the memfd" :
+					"the memfd has a page that is not the window's");
+			in_window += is;
+			put_page(pages[i]);
+		}
+	}
+	if (!m->window)
+		return;
+	if (atomic_load(&m->window->nr_pages) != in_window)
+		fake_mmu_violation("window->nr_pages is wrong");
+	if (fd_pages(m->window->fd) != in_window && !m->foreign)
+		fake_mmu_violation("the memfd has pages nobody knows of");
+}
+
 void fake_mapped_check(struct fake_mapped *m)
 {
 	unsigned long nr = 0;
 
-	page_cache_check(&m->file->mapping);
+	if (m->memory) {
+		memory_check(m);
+		return;
+	}
+	page_cache_check(m->mapping);
 	for (pgoff_t i = 0; m->window && i < m->nr_kpages; i++) {
 		bool in_window = fake_in_window(m, i);
 
@@ -670,14 +897,6 @@ void fake_mapped_check(struct fake_mapped *m)
 	}
 	if (m->window && atomic_load(&m->window->nr_pages) != nr)
 		fake_mmu_violation("window->nr_pages is wrong");
-}
-
-static unsigned long fd_pages(int fd)
-{
-	struct stat st;
-
-	BUG_ON(fstat(fd, &st));
-	return st.st_blocks * 512 >> PAGE_SHIFT;
 }
 
 /* Arena and windows together have no more memory than they were given. */
@@ -719,6 +938,7 @@ void fake_mmu_check(void)
 		fake_client_check(c);
 	budget_check();
 	lru_check();
+	shmem_check();
 }
 
 /* ---- up and down ---- */

@@ -594,6 +594,8 @@ long fake_mm_exit(void)
 	lru_check();
 	BUG_ON(vm_stat_read(NR_FILE_PAGES) || vm_stat_read(NR_FILE_DIRTY) ||
 	       vm_stat_read(NR_WRITEBACK));
+	BUG_ON(vm_stat_read(NR_ANON_PAGES) || vm_stat_read(NR_SWAPCACHE) ||
+	       vm_stat_read(COMMITTED_AS));
 	u = usage_now();
 	lost = labs(u.frames - start->frames) + u.pages +
 		max(u.nodes - start->nodes, 0L);

@@ -257,7 +257,7 @@ static void check_write(struct fake_mapped *m, off_t pos, size_t len)
 
 	/* A file that has just grown is followed by its window a bit later. */
 	if (!memfd_reaches(m, (pgoff_t)(end - 1) >> PAGE_SHIFT) &&
-	    end > ALIGN(i_size_read(&m->file->mapping), (off_t)PAGE_SIZE))
+	    end > ALIGN(i_size_read(m->mapping), (off_t)PAGE_SIZE))
 		fake_mmu_violation("a window is written past the file's end");
 	if ((pos & ~PAGE_MASK) && !memfd_has(m, pos >> PAGE_SHIFT))
 		fake_mmu_violation("part of an absent page is written");
@@ -370,7 +370,7 @@ static struct fake_page *page_of(struct fake_client *c,
 
 	if (!p->file)
 		return NULL;
-	if (&p->file->file->mapping != vma->vm_file->f_mapping ||
+	if (p->file->mapping != vma->vm_file->f_mapping ||
 	    p->pgoff != linear_page_index(vma, addr))
 		fake_mmu_violation("the VMA is not what the client has there");
 	return p;
@@ -530,8 +530,7 @@ enum access_op { OP_LOAD, OP_STORE, OP_ADD };
 static void hw_perform(const struct fake_page *p, unsigned long addr,
 		       enum access_op op, uint64_t *val)
 {
-	uint64_t *at = (uint64_t *)(p->file->bytes + (p->pgoff << PAGE_SHIFT) +
-				    (addr & ~PAGE_MASK));
+	uint64_t *at = (uint64_t *)(p->bytes + (addr & ~PAGE_MASK));
 
 	if (!memfd_has(p->file, p->pgoff)) {
 		fake_mmu_violation("a present pte has no page");

@@ -34,6 +34,7 @@
 #include <pthread.h>
 #include "fake_disk.h"
 #include "mmap.h"
+#include "shmem.h"
 #include "window.h"
 
 #define HW_PRESENT	0x1
@@ -44,6 +45,7 @@
 struct fake_page {
 	struct fake_mapped *file;	/* NULL: nothing is mapped here */
 	pgoff_t pgoff;
+	char *bytes;			/* the page in the hardware's view */
 	uint8_t prot;			/* of the kernel's VMA: VM_READ, VM_WRITE */
 	bool shared;
 	bool wp;			/* registered so: VM_UFFD_WP */
@@ -67,6 +69,7 @@ struct fake_call {			/* one call of mmu_ops */
 struct fake_client {
 	struct mm_struct *mm;			/* (C) */
 	unsigned long base, nr;			/* (C) region: address, pages */
+	struct fake_mapped *anon;		/* its private memory, once mapped */
 	pthread_mutex_t lock;
 	struct fake_page *pages;		/* (L) */
 	struct list_head waiters;		/* (L) threads in a fault */
@@ -94,8 +97,18 @@ struct fake_kpage {
 	char data[PAGE_SIZE];
 };
 
+/* A piece of a memfd too large to be mapped as a whole. */
+struct fake_piece {
+	struct list_head link;
+	pgoff_t first;
+	char *bytes;			/* WINDOW_CHUNK_PAGES */
+};
+
 struct fake_mapped {
-	struct fake_file *file;		/* (C) */
+	struct address_space *mapping;	/* (C) */
+	struct fake_file *file;		/* (C) NULL: memory without a file */
+	struct vm_file *memory;		/* (C) then this; referenced if shared */
+	struct list_head pieces;	/* (G) and this in place of bytes */
 	struct fake_vm_file rw, ro;
 	struct window *window;		/* (G) once it is mapped */
 	char *bytes;			/* (G) the memfd as the hardware sees it */
@@ -122,6 +135,8 @@ void fake_mmu_violation(const char *what);
 struct fake_mapped *fake_mapped_new(struct fake_file *file, unsigned int ra_pages);
 /* No VMA may be left. Frees the file too. */
 void fake_mapped_free(struct fake_mapped *m);
+/* Memory to be shared, of @nr pages; NULL: shmem_file_setup() refused. */
+struct fake_mapped *fake_region_new(unsigned long nr);
 
 /* What fs/ does, beside fake_read() and fake_truncate(): the same locks. */
 ssize_t fake_mount_write(struct fake_mapped *m, loff_t pos, const void *buf,
@@ -162,11 +177,26 @@ static inline struct fake_page *fake_page_at(struct fake_client *c,
  */
 int fake_mmap(struct fake_client *c, struct fake_mapped *m, pgoff_t pgoff,
 	      unsigned long nr, unsigned long vm_flags, unsigned long *addrp);
+/* Private memory; @source: a file it shows, copied on write, or NULL. */
+int fake_mmap_private(struct fake_client *c, struct fake_mapped *source,
+		      pgoff_t pgoff, unsigned long nr, unsigned long vm_flags,
+		      unsigned long *addrp);
 int fake_munmap(struct fake_client *c, unsigned long addr, unsigned long nr);
 int fake_mprotect(struct fake_client *c, unsigned long addr, unsigned long nr,
 		  unsigned long vm_flags);
 int fake_mremap(struct fake_client *c, unsigned long *addrp, unsigned long nr,
 		unsigned long new_nr, bool may_move);
+/* MADV_DONTNEED of private memory, MADV_REMOVE of shared. */
+int fake_madvise_free(struct fake_client *c, unsigned long addr,
+		      unsigned long nr);
+/*
+ * fork(2): a new client with all memory of @c that is no file's, and nothing
+ * else. Return: 0 and the child, or -errno.
+ */
+int fake_fork(struct fake_client *c, struct fake_client **childp);
+/* Its second half: @child, which is new, gets the copy. */
+int fake_adopt(struct fake_client *c, struct fake_client *child,
+	       struct private_copy *copy);
 /* mremap(2) past the library: an event tells us. The new place is free. */
 int fake_mremap_behind(struct fake_client *c, unsigned long from,
 		       unsigned long to, unsigned long nr);
