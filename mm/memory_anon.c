@@ -177,43 +177,38 @@ static unsigned int swapped_there(const struct vm_fault *vmf, unsigned int nr)
 	return n;
 }
 
-/* We are alone with a page that was shared. */
-static bool take_over(struct vm_fault *vmf, swp_entry_t entry)
+/*
+ * Are we alone with @page, which was shared? Another fault may have given the
+ * entry back since we looked, and its slot be gone; while the page is in the swap
+ * cache it is not, and what we have is our entry still if the tree says so.
+ */
+static bool take_over(struct vm_fault *vmf, struct page *page,
+		      swp_entry_t entry)
 {
 	struct shmem *sh = vmf_shmem(vmf);
-	struct page *page;
 	bool taken = false;
 
-	if (swap_count(entry) != 1 || !swap_has_cache(entry) ||
-	    radix_tree_preload(GFP_KERNEL, 1))
-		return false;
-	page = lookup_swap_cache(entry);
-	if (!page)
+	if (radix_tree_preload(GFP_KERNEL, 1))
 		return false;
 	lock_page(page);
 	wait_on_page_writeback(page);
 	/* Nobody can share it anew: that takes our mmap_lock. */
 	if (page_in_swapcache(page) && page_swap_entry(page).val == entry.val &&
+	    shmem_entry(sh, vmf->pgoff).val == entry.val &&
 	    swap_count(entry) == 1)
 		taken = !take_from_swap_cache(page, sh, vmf->pgoff);
 	unlock_page(page);
-	put_page(page);
 	return taken;
 }
 
-/* Return: 0, the page is there; MAJOR: it is, or is being read; OOM; RETRY. */
-static vm_fault_t do_swap_page(struct vm_fault *vmf, unsigned int nr)
+/* Return: 0, pages are being read; OOM; RETRY. */
+static vm_fault_t read_swapped(struct vm_fault *vmf, unsigned int nr)
 {
 	struct address_space *mapping = vmf_mapping(vmf);
-	swp_entry_t entry = shmem_entry(vmf_shmem(vmf), vmf->pgoff);
 	bool nowait = vmf->flags & FAULT_FLAG_RETRY_NOWAIT;
-	vm_fault_t major = swp_none(entry) || swap_has_cache(entry) ?
-			   0 : VM_FAULT_MAJOR;
 	struct page *pages[WINDOW_BATCH];
 	unsigned int got, added;
 
-	if (take_over(vmf, entry))
-		return 0;
 	nr = swapped_there(vmf, nr);
 	if (!nr)
 		return VM_FAULT_RETRY;
@@ -226,7 +221,21 @@ static vm_fault_t do_swap_page(struct vm_fault *vmf, unsigned int nr)
 	if (added > 1)
 		count_vm_events(SWAP_RA, added - 1);
 	shmem_readpages(mapping, pages, added, nowait ? READ_START : READ_WAIT);
-	return major;
+	return 0;
+}
+
+/* Return: 0, the page is there; MAJOR: it is, or is being read; OOM; RETRY. */
+static vm_fault_t do_swap_page(struct vm_fault *vmf, swp_entry_t entry,
+			       unsigned int nr)
+{
+	struct page *shared = lookup_swap_cache(entry);
+	vm_fault_t ret;
+
+	if (!shared)
+		return read_swapped(vmf, nr) ?: VM_FAULT_MAJOR;
+	ret = take_over(vmf, shared, entry) ? 0 : read_swapped(vmf, nr);
+	put_page(shared);	/* until here, for a copy to be made of it */
+	return ret;
 }
 
 /* ---- files ---- */
@@ -314,7 +323,7 @@ static vm_fault_t make_page(struct vm_fault *vmf, unsigned int nr)
 	else if (swp_none(entry))
 		ret = do_anonymous_page(vmf, nr);
 	else
-		ret = do_swap_page(vmf, nr);
+		ret = do_swap_page(vmf, entry, nr);
 	up_read(&vmf_mapping(vmf)->invalidate_lock);
 	return ret;
 }
