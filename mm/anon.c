@@ -454,16 +454,29 @@ static int dup_memory(struct shmem *from, struct shmem *to)
 	return err;
 }
 
+/* What a child promises anew. */
+static unsigned long private_pages(const struct private_copy *copy)
+{
+	unsigned long nr = 0;
+
+	for (unsigned int i = 0; i < copy->nr; i++)
+		if (!copy->area[i].file)
+			nr += (copy->area[i].end - copy->area[i].start) >>
+				PAGE_SHIFT;
+	return nr;
+}
+
 /* Context: mmap_lock for writing. */
 static struct private_copy *dup_mmap(struct mm_struct *mm)
 {
 	struct private_copy *copy = alloc_copy(mm);
-	int err = 0;
+	int err;
 
 	if (IS_ERR(copy))
 		return copy;
 	copy_areas(mm, copy);
-	if (mm->anon)
+	err = vm_enough_memory(private_pages(copy));
+	if (!err && mm->anon)
 		err = dup_memory(mm->anon, copy->sh);
 	if (!err)
 		return copy;
