@@ -135,10 +135,14 @@ int anon_place(struct mm_struct *mm, struct vma_area *area)
 								       -ENOMEM;
 }
 
+/* Reading ahead and swapoff add pages without mmap_lock. */
 void anon_free_range(struct vm_file *file, pgoff_t first, pgoff_t nr)
 {
-	shmem_free_range(container_of(file, struct shmem, file), first,
-			 first + nr - 1);
+	struct shmem *sh = container_of(file, struct shmem, file);
+
+	down_write(&sh->mapping.invalidate_lock);
+	shmem_free_range(sh, first, first + nr - 1);
+	up_write(&sh->mapping.invalidate_lock);
 }
 
 int do_mmap_private(struct mm_struct *mm, struct vm_file *source,

@@ -22,7 +22,7 @@
  * S2. Entries come and go under tree_lock. With the page locked, and not under
  *     writeback, nobody but its holder changes the entry.
  * S3. Private memory is one mm's: its mmap_lock, for writing, keeps all faults
- *     out, and with them whoever would add pages.
+ *     out. Who else adds pages, to read ahead or for swapoff, has invalidate_lock.
  *
  * Locks:  mmap_lock > invalidate_lock > page lock > tree_lock; shmem_lock by
  *         itself.

@@ -56,7 +56,7 @@ unsigned int shmem_find_entries(struct shmem *sh, pgoff_t *firstp, pgoff_t last,
 				swp_entry_t *entries);
 /*
  * Pages and entries of [@first, @last] are no more. Context: nobody adds any:
- * invalidate_lock, or, private, mmap_lock, for writing.
+ * invalidate_lock for writing; for private memory besides, mmap_lock for writing.
  */
 void shmem_free_range(struct shmem *sh, pgoff_t first, pgoff_t last);
 

@@ -315,7 +315,9 @@ static int unuse_entry(struct shmem *sh, pgoff_t index, swp_entry_t entry)
 	/* fork() must see the page as clean or as dirty, not first one, then the
 	 * other (anon.c). */
 	down_read(&sh->mapping.invalidate_lock);
-	page = unuse_page(sh, index);
+	/* Freed since, it must not become a page of zeros over a file's. */
+	page = shmem_entry(sh, index).val == entry.val ? unuse_page(sh, index) :
+							  NULL;
 	err = IS_ERR(page) ? (int)PTR_ERR(page) : 0;
 	if (page && !IS_ERR(page)) {
 		lock_page(page);
