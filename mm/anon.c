@@ -384,6 +384,17 @@ static int dup_pages(struct shmem *from, struct shmem *to)
 	return err;
 }
 
+/*
+ * A copy of the parent's page, made because a client may be storing to that; it
+ * is all the child gets, whatever has become of the parent's since. Context: the
+ * child's tree_lock.
+ */
+static bool has_its_own(struct shmem *to, pgoff_t index)
+{
+	return radix_tree_lookup(&to->mapping.i_pages, index) ||
+		!swp_none(shmem_entry(to, index));
+}
+
 /* Context: both have a node for it. */
 static int dup_entry(struct shmem *from, struct shmem *to, pgoff_t index)
 {
@@ -397,11 +408,12 @@ static int dup_entry(struct shmem *from, struct shmem *to, pgoff_t index)
 	if (err || swp_none(entry))
 		return err;
 	mutex_lock(&to->mapping.tree_lock);
-	err = __shmem_set_entry(to, index, entry);
+	err = has_its_own(to, index) ? -EEXIST :
+				       __shmem_set_entry(to, index, entry);
 	mutex_unlock(&to->mapping.tree_lock);
 	if (err)
-		swap_free(entry);	/* not its last: the parent has one */
-	return err;
+		free_swap_and_cache(entry, SWAP_FREE_TRY);
+	return err == -EEXIST ? 0 : err;
 }
 
 /* Every entry has one user more. */
