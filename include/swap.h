@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * swap.h - LRU lists and reclaim: mm/swap.c, mm/vmscan.c
+ * swap.h - LRU lists and reclaim: mm/swap.c, mm/vmscan.c, mm/kswapd.c,
+ *          mm/shrinker.c
  *
- * Named as in Linux, where the LRU lives beside swapping. Swap areas come
- * with anonymous memory.
+ * Named as in Linux, where the LRU lives beside swapping; swap areas are in
+ * swapfile.h.
  */
 #ifndef PAGEFS_SWAP_H
 #define PAGEFS_SWAP_H
@@ -52,12 +53,12 @@ unsigned long drop_slab(void);
 /* Writeback ended or pages were freed: wake whoever waits for memory. */
 void reclaim_progress(void);
 
-/* Shrinkers; then, unless a test wants to be alone, kswapd, one per node. The
- * lists are made with their nodes: mm/mmzone.c. */
-int vmscan_init(void);
-int vmscan_start(void);
-void vmscan_stop(void);
-void vmscan_exit(void);
+/* The list of shrinkers; kswapd, one per node, unless a test wants to be alone.
+ * The LRU lists are made with their nodes: mm/mmzone.c. */
+void shrinkers_init(void);
+void shrinkers_exit(void);
+int kswapds_start(void);
+void kswapds_stop(void);
 
 /* BUGs unless the LRU lists' counts agree. The system must be quiet. */
 void lru_check(void);

@@ -22,12 +22,12 @@
 
 static int mm_threads_start(void)
 {
-	int err = vmscan_start();
+	int err = kswapds_start();
 
 	if (!err)
 		err = pdflush_init();
 	if (err)
-		goto out_vmscan;
+		goto out_kswapds;
 	err = window_scan_start();
 	if (err)
 		goto out_pdflush;
@@ -35,8 +35,8 @@ static int mm_threads_start(void)
 
 out_pdflush:
 	pdflush_exit();
-out_vmscan:
-	vmscan_stop();
+out_kswapds:
+	kswapds_stop();
 	return err;
 }
 
@@ -50,12 +50,10 @@ int mm_init(const struct mm_config *config)
 	err = page_alloc_init(config->memory, config->nr_nodes);
 	if (err)
 		return err;
-	err = vmscan_init();
-	if (err)
-		goto out_page_alloc;
+	shrinkers_init();
 	err = slab_init();
 	if (err)
-		goto out_vmscan;
+		goto out_shrinkers;
 	err = radix_tree_init();
 	if (err)
 		goto out_slab;
@@ -93,9 +91,8 @@ out_radix_tree:
 	radix_tree_exit();
 out_slab:
 	slab_exit();
-out_vmscan:
-	vmscan_exit();
-out_page_alloc:
+out_shrinkers:
+	shrinkers_exit();
 	page_alloc_exit();
 	return err;
 }
@@ -104,7 +101,7 @@ void mm_exit(void)
 {
 	window_scan_stop();
 	pdflush_exit();
-	vmscan_stop();
+	kswapds_stop();
 	window_io_exit();
 	balloon_exit();
 	mmap_exit();
@@ -115,6 +112,6 @@ void mm_exit(void)
 	radix_tree_exit();
 	vmalloc_exit();
 	slab_exit();
-	vmscan_exit();
+	shrinkers_exit();
 	page_alloc_exit();
 }

@@ -25,9 +25,8 @@
  *     not referenced                to the inactive head
  *
  * Reclaim writes no file, and to swap from reserves, so it needs no memory. A
- * thread that finds
- * nothing but pages that are dirty or in use waits for progress, at most
- * RECLAIM_WAIT_MS.
+ * thread that finds nothing but pages that are dirty or in use waits for progress,
+ * at most RECLAIM_WAIT_MS.
  *
  * I1. A page is freed only with refcount frozen to 0 under its tree_lock, so
  *     no lock-free lookup can have it.
@@ -72,18 +71,6 @@ struct scan_control {
 	unsigned int nr_out;		/* of @out */
 	struct page *out[SWAP_BATCH];	/* locked, to be swapped out */
 };
-
-/* Fields: (K) lock. */
-struct kswapd {
-	pthread_t thread;
-	pthread_cond_t wait;
-	struct mutex lock;
-	pg_data_t *pgdat;
-	bool wanted;			/* (K) */
-	bool stop;			/* (K) */
-};
-
-static struct kswapd kswapds[MAX_NUMNODES];
 
 /* ---- waiting for progress ---- */
 
@@ -135,51 +122,6 @@ static void wait_for_progress(unsigned int seq)
 			break;
 	atomic_fetch_sub(&progress.waiters, 1);
 	mutex_unlock(&progress.lock);
-}
-
-/* ---- shrinkers ---- */
-
-static struct {
-	struct rw_semaphore lock;
-	struct list_head list;
-} shrinkers;
-
-void register_shrinker(struct shrinker *shrinker)
-{
-	down_write(&shrinkers.lock);
-	list_add_tail(&shrinker->list, &shrinkers.list);
-	up_write(&shrinkers.lock);
-}
-
-void unregister_shrinker(struct shrinker *shrinker)
-{
-	down_write(&shrinkers.lock);
-	list_del(&shrinker->list);
-	up_write(&shrinkers.lock);
-}
-
-/*
- * Objects in the proportion the LRU passes take, with no minimum: a stream
- * that reclaims a few pages at a time would empty a small cache by it. The
- * lock keeps a shrinker registered while it runs; a thread that finds it being
- * changed does without.
- */
-static unsigned long shrink_slab(int priority)
-{
-	struct shrinker *s;
-	unsigned long freed = 0;
-
-	if (!down_read_trylock(&shrinkers.lock))
-		return 0;
-	list_for_each_entry(s, &shrinkers.list, list) {
-		unsigned long nr = s->count_objects(s->arg) >> priority;
-
-		if (nr)
-			freed += s->scan_objects(s->arg, nr);
-	}
-	up_read(&shrinkers.lock);
-	count_vm_events(INODE_SHRUNK, freed);
-	return freed;
 }
 
 /* ---- the inactive list ---- */
@@ -572,7 +514,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 	return sc.nr_reclaimed + slab;
 }
 
-/* ---- kswapd ---- */
+/* ---- for kswapd ---- */
 
 static bool zone_balanced(const struct zone *zone)
 {
@@ -589,8 +531,7 @@ static int unbalanced_zone(pg_data_t *pgdat)
 	return -1;
 }
 
-/* Reclaim until every zone is at its high watermark. True if it got there. */
-static bool balance_pgdat(pg_data_t *pgdat)
+bool balance_pgdat(pg_data_t *pgdat)
 {
 	unsigned int seq = atomic_load(&progress.seq);
 	struct scan_control sc = { .kswapd = true };
@@ -626,86 +567,7 @@ static bool balance_pgdat(pg_data_t *pgdat)
 	return type < 0 || !sc.nr_reclaimed;
 }
 
-static void *kswapd_main(void *arg)
-{
-	struct kswapd *k = arg;
-
-	pthread_setname_np(pthread_self(), "pagefs-kswapd");
-	memalloc_save();
-	mutex_lock(&k->lock);
-	while (!k->stop) {
-		if (!k->wanted) {
-			pthread_cond_wait(&k->wait, &k->lock.m);
-			continue;
-		}
-		/* From here on: who is short again has us look once more. */
-		WRITE_ONCE(k->wanted, false);
-		mutex_unlock(&k->lock);
-		/* A fruitless pass ends the run: the next allocation that is
-		 * short wakes us again. */
-		while (!balance_pgdat(k->pgdat) && !READ_ONCE(k->stop))
-			;
-		mutex_lock(&k->lock);
-	}
-	mutex_unlock(&k->lock);
-	return NULL;
-}
-
-void wakeup_kswapd(pg_data_t *pgdat)
-{
-	struct kswapd *k = pgdat->kswapd;
-
-	if (!k || READ_ONCE(k->wanted))
-		return;		/* will look; a stale read costs one wake-up */
-	mutex_lock(&k->lock);
-	WRITE_ONCE(k->wanted, true);
-	pthread_cond_signal(&k->wait);
-	mutex_unlock(&k->lock);
-}
-
-static int kswapd_run(pg_data_t *pgdat)
-{
-	struct kswapd *k = &kswapds[pgdat->node_id];
-	int err;
-
-	*k = (struct kswapd){ .pgdat = pgdat };
-	mutex_init(&k->lock, LOCK_LEAF);
-	BUG_ON(pthread_cond_init(&k->wait, NULL));
-	err = pthread_create(&k->thread, NULL, kswapd_main, k);
-	if (err)
-		return -err;
-	pgdat->kswapd = k;
-	return 0;
-}
-
-static void kswapd_stop(pg_data_t *pgdat)
-{
-	struct kswapd *k = pgdat->kswapd;
-
-	if (!k)
-		return;
-	mutex_lock(&k->lock);
-	WRITE_ONCE(k->stop, true);
-	pthread_cond_signal(&k->wait);
-	mutex_unlock(&k->lock);
-	pthread_join(k->thread, NULL);
-	pgdat->kswapd = NULL;
-	mutex_destroy(&k->lock);
-	BUG_ON(pthread_cond_destroy(&k->wait));
-}
-
 /* ---- on demand ---- */
-
-unsigned long drop_slab(void)
-{
-	unsigned long freed = 0, once;
-
-	while ((once = shrink_slab(0)))
-		freed += once;
-	kmem_cache_shrink_all();
-	count_vm_event(DROP_SLAB);
-	return freed;
-}
 
 /* One pass over all that is on @lruvec's lists now. */
 static unsigned long drop_lruvec(struct lruvec *lruvec)
@@ -741,31 +603,4 @@ unsigned long drop_pagecache(void)
 		dropped += drop_lruvec(&NODE_DATA(nid)->lruvec);
 	count_vm_event(DROP_PAGECACHE);
 	return dropped;
-}
-
-int vmscan_init(void)
-{
-	init_rwsem(&shrinkers.lock, LOCK_SHRINKER);
-	INIT_LIST_HEAD(&shrinkers.list);
-	return 0;
-}
-
-int vmscan_start(void)
-{
-	int err = 0;
-
-	for (int nid = 0; nid < nr_online_nodes && !err; nid++)
-		err = kswapd_run(NODE_DATA(nid));
-	return err;
-}
-
-void vmscan_stop(void)
-{
-	for (int nid = 0; nid < nr_online_nodes; nid++)
-		kswapd_stop(NODE_DATA(nid));
-}
-
-void vmscan_exit(void)
-{
-	destroy_rwsem(&shrinkers.lock);
 }

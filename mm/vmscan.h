@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mm/vmscan.h - list primitives that mm/vmscan.c borrows from mm/swap.c
+ * mm/vmscan.h - what the files about reclaim share: vmscan.c, swap.c, kswapd.c,
+ *               shrinker.c
  */
 #ifndef PAGEFS_MM_VMSCAN_H
 #define PAGEFS_MM_VMSCAN_H
@@ -17,5 +18,18 @@ void lruvec_del(struct lruvec *lruvec, struct page *page);
  */
 enum lru_kind { LRU_ANON, LRU_FILE };
 void lru_note_cost(struct lruvec *lruvec, enum lru_kind kind, unsigned long nr);
+
+/*
+ * Reclaim until every zone is at its high watermark. Return: true if it got there,
+ * or nothing could be had. For kswapd.c.
+ */
+bool balance_pgdat(pg_data_t *pgdat);
+
+/*
+ * mm/shrinker.c: objects in the proportion the LRU passes take, with no minimum: a
+ * stream that reclaims a few pages at a time would empty a small cache by it.
+ * Return: objects freed.
+ */
+unsigned long shrink_slab(int priority);
 
 #endif /* PAGEFS_MM_VMSCAN_H */

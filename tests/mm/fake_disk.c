@@ -580,7 +580,7 @@ void fake_mm_init(size_t memory, int nr_nodes, bool threads)
 void fake_mm_quiesce(struct fake_disk *disk)
 {
 	pdflush_exit();
-	vmscan_stop();
+	kswapds_stop();
 	fake_drain(disk);
 }
 
