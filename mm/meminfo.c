@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "shmem.h"
 #include "swapfile.h"
 #include "vmstat.h"
 
@@ -89,6 +90,9 @@ size_t meminfo_show(char *buf, size_t size)
 		{ "SUnreclaim:",	unreclaimable },
 		{ "PageTables:",	vm_stat_read(NR_PAGETABLE) },
 		{ "WritebackTmp:",	0 },
+		{ "CommitLimit:",	vm_commit_limit() },
+		{ "Committed_AS:",	vm_committed_as() },
+		{ "VmallocUsed:",	vm_stat_read(NR_VMALLOC) },
 		{ "VmallocUsed:",	vm_stat_read(NR_VMALLOC) },
 		{ "Balloon:",		vm_stat_read(NR_BALLOON) },
 	};
