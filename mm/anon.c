@@ -23,8 +23,7 @@
  *
  * Locks:  mmap_lock for writing; page locks and tree_locks inside it.
  * Source: Linux mm/mmap.c, kernel/fork.c (dup_mmap), mm/memory.c
- *         (copy_present_pte: pinned pages are copied), mm/util.c
- *         (__vm_enough_memory).
+ *         (copy_present_pte: pinned pages are copied).
  */
 #include <errno.h>
 #include <string.h>
@@ -36,33 +35,6 @@
 #include "vma.h"
 #include "vmstat.h"
 #include "window_i.h"
-#include "writeback.h"
-
-/* ---- what can be promised ---- */
-
-unsigned long vm_committed_as(void)
-{
-	return vm_stat_read(COMMITTED_AS);
-}
-
-unsigned long vm_commit_limit(void)
-{
-	return totalram_frames() *
-		atomic_load(&vm_tunables.overcommit_ratio) / 100 +
-		total_swap_pages();
-}
-
-int vm_enough_memory(unsigned long nr)
-{
-	switch (atomic_load(&vm_tunables.overcommit_memory)) {
-	case OVERCOMMIT_ALWAYS:
-		return 0;
-	case OVERCOMMIT_GUESS:
-		return nr > totalram_frames() + total_swap_pages() ? -ENOMEM : 0;
-	default:
-		return vm_committed_as() + nr > vm_commit_limit() ? -ENOMEM : 0;
-	}
-}
 
 /* ---- an mm's private memory ---- */
 

@@ -42,17 +42,6 @@
 #define LIMIT_PAUSE_MS	50u	/* the least at the limit; arbitrary */
 #define PATIENCE_MS	400u	/* then a writer goes before others; arbitrary */
 
-struct vm_tunables vm_tunables = {
-	.dirty_background_ratio = 10,		/* Linux's defaults */
-	.dirty_ratio = 20,
-	.dirty_expire_centisecs = 3000,
-	.dirty_writeback_centisecs = 500,
-	.laptop_mode = 0,
-	.overcommit_memory = 0,			/* as those above */
-	.overcommit_ratio = 50,
-	.swappiness = 60,
-};
-
 /* ---- limits ---- */
 
 /*

@@ -93,7 +93,6 @@ size_t meminfo_show(char *buf, size_t size)
 		{ "CommitLimit:",	vm_commit_limit() },
 		{ "Committed_AS:",	vm_committed_as() },
 		{ "VmallocUsed:",	vm_stat_read(NR_VMALLOC) },
-		{ "VmallocUsed:",	vm_stat_read(NR_VMALLOC) },
 		{ "Balloon:",		vm_stat_read(NR_BALLOON) },
 	};
 	size_t len = 0;
