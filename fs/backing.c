@@ -241,7 +241,6 @@ static int injected_error(enum backing_op op)
 
 static void bio_trace_begin(struct bio *bio, const struct writeback_control *wbc)
 {
-	bio->queued_us = bio->started_us = 0;
 	if (!wbc)
 		return;
 	bio->reason = (uint8_t)wbc->reason;
@@ -249,32 +248,31 @@ static void bio_trace_begin(struct bio *bio, const struct writeback_control *wbc
 	bio->queued_us = trace_begin_us(writeback_pages);
 }
 
-/* A request for the first pages of a run, bio->nr of them. */
-static struct bio *bio_build(enum backing_op op, struct backing_file *file,
-			     struct page **pages, unsigned int nr, size_t bytes,
-			     const struct writeback_control *wbc)
+struct bio *bio_new(enum backing_op op, struct backing_file *file,
+		    struct page **pages, unsigned int nr, loff_t pos,
+		    size_t bytes)
 {
 	struct bio *bio = bio_alloc();
 
 	nr = bio_alloc_vec(bio, pages, min(nr, MAX_RUN_PAGES));
 	memcpy(bio->pages, pages, nr * sizeof(*pages));
-	atomic_fetch_add_explicit(&file->ref, 1, memory_order_relaxed);
 	bio->file = file;
 	bio->op = op;
 	bio->nr = nr;
-	bio->pos = (loff_t)pages[0]->index << PAGE_SHIFT;
+	bio->pos = pos;
 	bio->len = min(bytes, nr * PAGE_SIZE);
 	bio->done = 0;
 	bio->direct_len = direct_part(file, bio->pos, bio->len);
 	bio->no_direct = false;
 	bio->tries = 0;
-	bio->err = injected_error(op);
-	bio_trace_begin(bio, wbc);
+	bio->err = 0;
+	bio->queued_us = bio->started_us = 0;
+	bio->end = NULL;
 	bio_build_vec(bio);
 	return bio;
 }
 
-static void bio_submit(struct bio *bio, bool async)
+void bio_submit(struct bio *bio, bool async)
 {
 	if (async)
 		iothread_submit(bio);
@@ -284,6 +282,19 @@ static void bio_submit(struct bio *bio, bool async)
 		ioring_submit(bio);
 }
 
+static struct bio *file_bio(enum backing_op op, struct backing_file *file,
+			    struct page **pages, unsigned int nr, size_t bytes,
+			    const struct writeback_control *wbc)
+{
+	loff_t pos = (loff_t)pages[0]->index << PAGE_SHIFT;
+	struct bio *bio = bio_new(op, file, pages, nr, pos, bytes);
+
+	atomic_fetch_add_explicit(&file->ref, 1, memory_order_relaxed);
+	bio->err = injected_error(op);
+	bio_trace_begin(bio, wbc);
+	return bio;
+}
+
 void backing_rw(enum backing_op op, struct backing_file *file,
 		struct page **pages, unsigned int nr, size_t bytes,
 		const struct writeback_control *wbc, bool async)
@@ -291,8 +302,7 @@ void backing_rw(enum backing_op op, struct backing_file *file,
 	if (op == BACKING_READ)
 		bytes = nr * PAGE_SIZE;
 	while (nr) {
-		struct bio *bio = bio_build(op, file, pages, nr, bytes,
-					    wbc);
+		struct bio *bio = file_bio(op, file, pages, nr, bytes, wbc);
 
 		/* The bio may be gone once it is submitted. */
 		pages += bio->nr;
@@ -376,7 +386,7 @@ static bool bio_step_ok(struct bio *bio, size_t n)
 {
 	bio_advance(bio, n);
 	bio->tries = 0;
-	if (bio->done < bio->len && bio->op == BACKING_READ &&
+	if (bio->done < bio->len && bio->op == BACKING_READ && !bio->end &&
 	    read_reached_size(bio))
 		bio_zero_rest(bio);
 	return bio->done < bio->len;
@@ -386,7 +396,7 @@ bool bio_step(struct bio *bio, ssize_t res)
 {
 	if (res > 0)
 		return bio_step_ok(bio, res);
-	if (res == 0 && bio->op == BACKING_READ) {
+	if (res == 0 && bio->op == BACKING_READ && !bio->end) {
 		bio_zero_rest(bio);
 		return false;
 	}
@@ -399,7 +409,7 @@ bool bio_step(struct bio *bio, ssize_t res)
 		bio->no_direct = true;
 		return true;
 	}
-	bio->err = res ? res : -EIO;	/* a write of 0 bytes makes no headway */
+	bio->err = res ? res : -EIO;	/* 0 bytes are no headway */
 	return false;
 }
 
@@ -468,7 +478,12 @@ static __cold void bio_trace_end(const struct bio *bio)
 	trace_writeback_pages(READ_ONCE(bio->pages[0]->mapping)->ino, &write);
 }
 
-void bio_end(struct bio *bio)
+int bio_page_error(const struct bio *bio, unsigned int i)
+{
+	return bio->done >= min((i + 1) * PAGE_SIZE, bio->len) ? 0 : bio->err;
+}
+
+static void file_bio_end(struct bio *bio)
 {
 	bio_account(bio);
 	if (bio->op == BACKING_WRITE && trace_enabled(writeback_pages))
@@ -476,14 +491,20 @@ void bio_end(struct bio *bio)
 	/* Before the pages: then nobody who waits for them finds it in use. */
 	put_backing_file(bio->file);
 	for (unsigned int i = 0; i < bio->nr; i++) {
-		size_t page_end = min((i + 1) * PAGE_SIZE, bio->len);
-		int err = bio->done >= page_end ? 0 : bio->err;
-
 		if (bio->op == BACKING_READ)
-			end_page_read(bio->pages[i], err);
+			end_page_read(bio->pages[i], bio_page_error(bio, i));
 		else
-			end_page_writeback(bio->pages[i], err);
+			end_page_writeback(bio->pages[i],
+					   bio_page_error(bio, i));
 	}
+}
+
+void bio_end(struct bio *bio)
+{
+	if (bio->end)
+		bio->end(bio);
+	else
+		file_bio_end(bio);
 	bio_free(bio);
 }
 

@@ -2,7 +2,9 @@
 /*
  * fs/ioring.h - what backing.c (requests) and ioring.c (rings) tell each other
  *
- *   backing_rw ---> bio_run           buffered, or no io_uring: system calls
+ *   backing_rw, swapdev.c
+ *        v
+ *   bio_submit ---> bio_run           buffered, or no io_uring: system calls
  *        |          ioring_submit     this thread's ring: waits, or the plug does
  *        +--------> iothread_submit   the I/O thread's ring
  *
@@ -48,6 +50,10 @@ struct bio {
 	uint8_t tries;			/* since the last byte */
 	uint8_t reason;			/* (C) of a write: enum wb_reason */
 	uint32_t age_ms;		/* (C) of a write, or TRACE_UNKNOWN */
+	/* (C) NULL: pages of a file's cache. Else what ends the pages; they are
+	 * all there, so that a transfer that comes short is an error. */
+	void (*end)(struct bio *bio);
+	void (*end_io)(struct page *page, int err);	/* (C) @end's own */
 	/* Of a write, for its trace event: made, on the device; or 0. */
 	uint64_t queued_us, started_us;
 	struct page *inline_pages[BIO_INLINE_PAGES];
@@ -67,6 +73,18 @@ struct bio_transfer {
 
 /* ---- backing.c ---- */
 
+/*
+ * A request of @op for the first pages of a run, bio->nr of them, at @pos, and
+ * for @bytes at most. It has no reference to @file, and pages of a file's cache.
+ * Context: may wait for requests of others to end; never fails.
+ */
+struct bio *bio_new(enum backing_op op, struct backing_file *file,
+		    struct page **pages, unsigned int nr, loff_t pos,
+		    size_t bytes);
+/* @async: to the I/O thread. It may have ended on return. */
+void bio_submit(struct bio *bio, bool async);
+/* Bytes of page @i were transferred? Return: 0 or the bio's error. */
+int bio_page_error(const struct bio *bio, unsigned int i);
 /* What @bio has to transfer next. It has bytes left. */
 void bio_transfer(const struct bio *bio, struct bio_transfer *x);
 /*
