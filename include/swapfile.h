@@ -20,6 +20,7 @@
 #define PAGEFS_SWAPFILE_H
 
 #include "mm_types.h"
+#include "pagefs_swap.h"
 #include "pagemap.h"
 
 #define MAX_SWAPFILES		32u
@@ -83,25 +84,6 @@ struct swap_device {
 };
 
 /* ---- areas: mm/swapfile.c ---- */
-
-/* The header: one page, little endian. What is not named is zero. */
-#define SWAP_MAGIC	"PAGEFS-SWAP\0\0\0\0\0"	/* 16 bytes */
-#define SWAP_VERSION	1u
-#define SWAP_MAX_BADPAGES	480u
-
-struct swap_header {
-	char magic[16];
-	uint32_t version;
-	uint32_t page_size;
-	uint64_t nr_slots;		/* with the header's own */
-	uint8_t uuid[16];
-	char label[32];
-	uint32_t nr_badpages;
-	uint32_t checksum;		/* CRC-32 of the page with this 0 */
-	uint32_t unused[10];
-	uint64_t badpages[SWAP_MAX_BADPAGES];
-};
-_Static_assert(sizeof(struct swap_header) <= PAGE_SIZE, "one page");
 
 int swap_init(void);		/* by mm_init() */
 void swap_exit(void);		/* by mm_exit(): BUGs if a slot is in use */

@@ -23,39 +23,7 @@
 #include "slab.h"
 #include "swapfile_i.h"
 
-/* Slots: as Linux's mkswap(8). */
-#define SWAP_MIN_SLOTS	10u
-
-/* IEEE 802.3's, as in gzip; four bits at a time: a page in 20 us, once. */
-static uint32_t crc32(const void *buf, size_t len)
-{
-	static const uint32_t table[16] = {
-		0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
-		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-		0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
-		0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-	};
-	const unsigned char *p = buf;
-	uint32_t crc = UINT32_MAX;
-
-	while (len--) {
-		crc ^= *p++;
-		crc = crc >> 4 ^ table[crc & 15];
-		crc = crc >> 4 ^ table[crc & 15];
-	}
-	return ~crc;
-}
-
-/* With the sum's own place 0. @header is all of a page. */
-static uint32_t header_sum(struct swap_header *header)
-{
-	uint32_t was = header->checksum, sum;
-
-	header->checksum = 0;
-	sum = crc32(header, PAGE_SIZE);
-	header->checksum = was;
-	return sum;
-}
+_Static_assert(SWAP_HEADER_BYTES == PAGE_SIZE, "a slot is a page");
 
 /* Bad slots are of the area, and in rising order: so none is there twice. */
 static bool badpages_ok(const uint64_t *bad, unsigned int nr, uint64_t max)
@@ -80,7 +48,7 @@ int swap_parse_header(void *page, loff_t size, struct swap_area_desc *desc)
 		return -ENOENT;
 	if (le32toh(header->version) != SWAP_VERSION)
 		return -EPROTONOSUPPORT;
-	if (le32toh(header->checksum) != header_sum(header) ||
+	if (le32toh(header->checksum) != swap_header_sum(header) ||
 	    le32toh(header->page_size) != PAGE_SIZE ||
 	    nr_slots < SWAP_MIN_SLOTS || nr_slots >= 1ULL << SWP_OFFSET_BITS ||
 	    nr_bad > SWAP_MAX_BADPAGES)
@@ -125,7 +93,7 @@ int swap_make_header(struct swap_device *dev, const char *label)
 	if (label)	/* cut off, and not terminated if it is that long */
 		memcpy(header->label, label, strnlen(label, sizeof(header->label)));
 	err = make_uuid(header->uuid);
-	header->checksum = htole32(header_sum(header));
+	header->checksum = htole32(swap_header_sum(header));
 	if (!err)
 		err = dev->ops->write_header(dev, header);
 	kfree(header);
