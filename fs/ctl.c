@@ -169,6 +169,8 @@ static const struct ctl_entry {
 	{ "slabinfo",	S_IFREG | 0444, &slabinfo_file, 0 },
 	{ "smaps",	S_IFDIR | 0555, NULL, CTL_SMAPS },
 	{ "socket",	S_IFREG | 0444, &socket_file, 0 },
+	{ "swapoff",	S_IFREG | 0600, &ctl_swapoff_file, 0 },
+	{ "swapon",	S_IFREG | 0600, &ctl_swapon_file, 0 },
 	{ "swaps",	S_IFREG | 0444, &swaps_file, 0 },
 	/* Everybody may, as with sync(2). */
 	{ "sync",	S_IFREG | 0222, &sync_file, 0 },

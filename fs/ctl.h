@@ -8,6 +8,7 @@
  *   ctl_files.c  files, advice
  *   ctl_maps.c   maps/PID and smaps/PID
  *   ctl_disk.c   diskstats
+ *   ctl_swap.c   swapon, swapoff
  *
  *   ctl_dir  --find, next--> key --node--> mode, owner, ctl_file
  *                                                         |
@@ -123,6 +124,8 @@ struct ctl_text {
 void ctl_printf(struct ctl_text *text, const char *fmt, ...) __printf(2, 3);
 /* @s, with the characters of @escape as \ooo. */
 void ctl_escape(struct ctl_text *text, const char *s, const char *escape);
+
+extern const struct ctl_file ctl_swapon_file, ctl_swapoff_file;
 
 /* ---- the texts ---- */
 

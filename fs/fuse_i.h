@@ -24,12 +24,8 @@
 
 #define FUSE_USE_VERSION 314
 #include <fuse_lowlevel.h>
-#include <syslog.h>
 
 #include "internal.h"
-
-/* Where messages go; levels as in syslog(3). Never NULL. */
-extern void (*fs_log)(int level, const char *fmt, ...);
 
 /*
  * How long the kernel may keep names and attributes, seconds. Only this mount

@@ -22,6 +22,7 @@
  *   mmap.c         files that clients map
  *   aops.c         address_space_operations: pages <-> backing_rw()
  *   backing.c      io_uring, O_DIRECT, tails
+ *   swapon.c       which files can be swap areas; swapdev.c: their pages
  *   ctl.c          the .pagefs directory: the tree; ctl_*.c: the files in it
  *   ctl_trace.c    requests on .pagefs/trace; trace_file.c: its readers
  *
@@ -35,6 +36,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <dirent.h>
+#include <syslog.h>
 #include <time.h>
 
 #include "pagemap.h"
@@ -175,6 +177,9 @@ struct super_block {
 };
 extern struct super_block sb;
 
+/* Where messages go; levels as in syslog(3). Never NULL. */
+extern void (*fs_log)(int level, const char *fmt, ...);
+
 /* What a message to people is written to. */
 struct message {
 	char *buf;
@@ -197,6 +202,8 @@ int fs_init(const struct fs_options *opts, char *msg, size_t msg_size);
  */
 int fs_exit(unsigned long *lostp);
 int fs_statfs(struct statvfs *st);
+/* Is the directory open as @fd the backing one, or below it? Closes @fd. */
+bool fs_is_below_root(int fd);
 
 /* ---- inode.c ---- */
 
@@ -640,6 +647,15 @@ void backing_get_stats(struct backing_stats *st);
 /* Error injection for tests: requests whose op matches fail with @err, from
  * the @nth on; 0 turns it off. */
 void backing_fail(enum backing_op op, unsigned long nth, int err);
+
+/* ---- swapon.c, ctl_swap.c ---- */
+
+/* @path as swap_off() knows it, if there is such a file. */
+void fs_swap_path(const char *path, char *buf, size_t size);
+/* What swap_off() returned, in words. */
+const char *fs_swapoff_error(int err);
+/* Stops those that are going off, and waits for them. */
+void swapoff_stop(void);
 
 /* ---- ctl.c, ctl_*.c ---- the .pagefs directory ---- */
 

@@ -41,13 +41,6 @@
  * KiB leave a fast disk idle. */
 #define MIN_READ_AHEAD	(512 * SZ_1K)
 
-static __printf(2, 3) void log_nowhere(int level, const char *fmt, ...)
-{
-	(void)level, (void)fmt;
-}
-
-void (*fs_log)(int level, const char *fmt, ...) = log_nowhere;
-
 static struct fuse_session *session;
 static char *mountpoint;
 

@@ -28,8 +28,16 @@
 
 #include "internal.h"
 #include "pagefs_fs.h"
+#include "swapfile.h"
 
 struct super_block sb = { .root_fd = -1 };
+
+static __printf(2, 3) void log_nowhere(int level, const char *fmt, ...)
+{
+	(void)level, (void)fmt;
+}
+
+void (*fs_log)(int level, const char *fmt, ...) = log_nowhere;
 
 int complain(const struct message *msg, int err, const char *fmt, ...)
 {
@@ -175,16 +183,16 @@ static int check_dir(const char *mnt, struct message *msg)
 	return 0;
 }
 
-/* Is the directory open as @fd the backing one or below it? Closes @fd. */
-static bool is_below_root(int fd, const struct stat *root)
+bool fs_is_below_root(int fd)
 {
-	struct stat st, before = { .st_ino = 0 };
+	struct stat root, st, before = { .st_ino = 0 };
 	bool found = false;
 
+	BUG_ON(fstat(sb.root_fd, &root));
 	while (fd >= 0 && !fstat(fd, &st)) {
 		int up;
 
-		found = same_file(&st, root);
+		found = same_file(&st, &root);
 		if (found || same_file(&st, &before))
 			break;		/* ".." of / is / */
 		before = st;
@@ -200,16 +208,11 @@ static bool is_below_root(int fd, const struct stat *root)
 /* By identity and not by name, so that links and bind mounts do not deceive. */
 static int check_outside(const char *mnt, struct message *msg)
 {
-	struct stat root;
-	int fd;
+	int fd = open(mnt, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
-	if (fstat(sb.root_fd, &root))
-		return complain(msg, -errno, "cannot look at %s",
-				sb.opts.backing_dir);
-	fd = open(mnt, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return complain(msg, -errno, "cannot look at %s", mnt);
-	if (is_below_root(fd, &root))
+	if (fs_is_below_root(fd))
 		return complain(msg, -EINVAL,
 				"mountpoint %s is inside the backing directory %s",
 				mnt, sb.opts.backing_dir);
@@ -354,8 +357,11 @@ int fs_sync(void)
 
 int fs_exit(unsigned long *lostp)
 {
-	int err = fs_sync();
+	int err;
 
+	swapoff_stop();
+	swap_off_all();
+	err = fs_sync();
 	*lostp = inode_dirty_bytes();
 	inode_exit();
 	fdcache_exit();

@@ -143,4 +143,32 @@ struct fs_device {
  * not so many. */
 bool fs_get_device(unsigned int nth, struct fs_device *dev);
 
+/* ---- swap areas: fs/swapon.c ---- */
+
+struct fs_swap {
+	char path[256];
+	uint64_t size;		/* bytes; 0: not given, it is there already */
+	int prio;		/* -1: below those there are */
+};
+
+/**
+ * fs_parse_swap - "PATH[:SIZE[:PRIO]]"; SIZE with K, M, G, T; a path has no colon
+ * @buf: receives why not, in words
+ * Return: 0, -EINVAL, -ENAMETOOLONG.
+ */
+int fs_parse_swap(const char *text, struct fs_swap *swap, char *buf, size_t size);
+
+/**
+ * fs_swapon - use an area, made if there is nothing and a size is given
+ * @swap: its path is absolute
+ * @buf:  receives why not, in words
+ * Context: after fuse_serve_start(); may sleep. Return: 0, or
+ *   -EINVAL  it is none, has holes, or lies where it cannot be
+ *   -EBUSY   in use, here or elsewhere
+ *   -EAGAIN  another is just being turned on
+ *   -EPROTONOSUPPORT, -EUCLEAN, -EFBIG, -EPERM, -ENOMEM: as swap_on();
+ *   what opening or making it met
+ */
+int fs_swapon(const struct fs_swap *swap, char *buf, size_t size);
+
 #endif /* PAGEFS_FS_H */
