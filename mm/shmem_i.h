@@ -129,6 +129,8 @@ void swapcache_dropped(swp_entry_t entry);
  */
 enum swap_free_mode { SWAP_FREE_TRY, SWAP_FREE_WAIT };
 void free_swap_and_cache(swp_entry_t entry, enum swap_free_mode mode);
+/* Pages on slots of @type that have no users any more go. May sleep. */
+void sweep_swap_cache(unsigned int type);
 /* shmem_check()'s part. */
 void swap_cache_check(void);
 

@@ -364,28 +364,6 @@ static int count_shmem(struct shmem *sh, void *arg)
 	return for_entries(sh, arg, NULL);
 }
 
-/* Shared pages nobody shares any more, whose last user did not wait for them. */
-static void sweep_swap_cache(unsigned int type)
-{
-	pgoff_t index = swp_entry(type, 0).val;
-	const pgoff_t last = swp_entry(type + 1, 0).val - 1;
-	struct page *pages[PAGEVEC_SIZE];
-	unsigned int nr;
-
-	while ((nr = find_get_pages_range(&swapper_space, &index, last,
-					  PAGEVEC_SIZE, pages, ANY_TAG))) {
-		for (unsigned int i = 0; i < nr; i++) {
-			lock_page(pages[i]);
-			wait_on_page_writeback(pages[i]);
-			if (page_in_swapcache(pages[i]) &&
-			    !swap_count(page_swap_entry(pages[i])))
-				delete_from_swap_cache(pages[i]);
-			unlock_page(pages[i]);
-			put_page(pages[i]);
-		}
-	}
-}
-
 /*
  * fork() may copy entries to objects we have passed; those come again, as they
  * are at the end of the list.

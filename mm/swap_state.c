@@ -51,6 +51,7 @@ int swap_state_init(void)
 void swap_state_exit(void)
 {
 	swap_set_unuse(NULL);
+	sweep_swap_cache(SWP_TYPE_MEMORY);
 	address_space_destroy(&swapper_space);
 	bdi_destroy(&swap_bdi);
 }
@@ -121,6 +122,28 @@ void free_swap_and_cache(swp_entry_t entry, enum swap_free_mode mode)
 		unlock_page(page);
 	}
 	put_page(page);						/* I3 */
+}
+
+/* I3: those whose last user did not wait for them. */
+void sweep_swap_cache(unsigned int type)
+{
+	pgoff_t index = swp_entry(type, 0).val;
+	const pgoff_t last = swp_entry(type + 1, 0).val - 1;
+	struct page *pages[PAGEVEC_SIZE];
+	unsigned int nr;
+
+	while ((nr = find_get_pages_range(&swapper_space, &index, last,
+					  PAGEVEC_SIZE, pages, ANY_TAG))) {
+		for (unsigned int i = 0; i < nr; i++) {
+			lock_page(pages[i]);
+			wait_on_page_writeback(pages[i]);
+			if (page_in_swapcache(pages[i]) &&
+			    !swap_count(page_swap_entry(pages[i])))
+				delete_from_swap_cache(pages[i]);
+			unlock_page(pages[i]);
+			put_page(pages[i]);
+		}
+	}
 }
 
 /* I1. */

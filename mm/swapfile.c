@@ -333,6 +333,8 @@ void swap_off_all(void)
 		if (si->state != AREA_OFF)
 			continue;
 		swap_wait_idle(si);
+		/* The swap cache may have pages nobody shares any more. */
+		BUG_ON(area_empty(si, NULL, NULL));
 		area_close(si);
 	}
 }
