@@ -54,12 +54,16 @@ static void drop_new_pages(struct page **pages, unsigned int nr)
 
 /* ---- zeros ---- */
 
-/* How many of the next @nr indices have nothing at all. */
+/*
+ * How many of the next @nr indices have nothing at all. A VMA may go on where a
+ * region has ended. Context: it has not where the fault is.
+ */
 static unsigned int nothing_there(const struct vm_fault *vmf, unsigned int nr)
 {
 	struct address_space *mapping = vmf_mapping(vmf);
+	const pgoff_t end = (pgoff_t)i_size_read(mapping) >> PAGE_SHIFT;
 	struct shmem *sh = vmf_shmem(vmf);
-	pgoff_t index = vmf->pgoff, last = vmf->pgoff + nr - 1, at;
+	pgoff_t index = vmf->pgoff, last = min(vmf->pgoff + nr, end) - 1, at;
 	struct page *page;
 	swp_entry_t entry;
 

@@ -895,11 +895,12 @@ static void regions_end(void)
 	uint64_t word;
 
 	up();
-	region = fake_region_new(10);
-	CU_ASSERT_EQUAL(fake_mmap(c, region, 5, 10, RW | VM_SHARED, &at), 0);
-	CU_ASSERT(fill(c, at, 5, 0));
-	CU_ASSERT_EQUAL(fake_load(c, at + 5 * PAGE_SIZE, &word), FAKE_SIGBUS);
-	CU_ASSERT_EQUAL(fake_munmap(c, at, 10), 0);
+	region = fake_region_new(13);
+	CU_ASSERT_EQUAL(fake_mmap(c, region, 5, 30, RW | VM_SHARED, &at), 0);
+	CU_ASSERT(fill(c, at, 8, 0));	/* a sequence, which brings more */
+	CU_ASSERT_EQUAL(fake_load(c, at + 8 * PAGE_SIZE, &word), FAKE_SIGBUS);
+	CU_ASSERT_EQUAL(anon_pages(), 8);
+	CU_ASSERT_EQUAL(fake_munmap(c, at, 30), 0);
 	fake_mapped_free(region);
 	down();
 }
