@@ -543,6 +543,17 @@ int fake_madvise_free(struct fake_client *c, unsigned long addr,
 	return do_madvise_free(c->mm, addr, nr * PAGE_SIZE);
 }
 
+/* What lies at @addr now. */
+static struct fake_page what_is_at(struct fake_client *c, unsigned long addr)
+{
+	struct fake_page p;
+
+	pthread_mutex_lock(&c->lock);
+	p = *fake_page_at(c, addr);
+	pthread_mutex_unlock(&c->lock);
+	return p;
+}
+
 /* ---- fork ---- */
 
 /* What the child's kernel has after it: the same addresses, but no ptes. */
@@ -581,10 +592,13 @@ int fake_adopt(struct fake_client *c, struct fake_client *child,
 		child->anon = memory_new(&child->mm->anon->file);
 		BUG_ON(mapped_get_window(child->anon));
 	}
-	for (unsigned long i = 0; i < c->nr; i++)
-		if (c->pages[i].file && c->pages[i].file->memory)
-			inherit_page(child, c->base + i * PAGE_SIZE,
-				     &c->pages[i], c->anon);
+	for (unsigned long i = 0; i < c->nr; i++) {
+		struct fake_page p = what_is_at(c, c->base + i * PAGE_SIZE);
+
+		if (p.file && p.file->memory)
+			inherit_page(child, c->base + i * PAGE_SIZE, &p,
+				     c->anon);
+	}
 	return arm_child(child);
 }
 
@@ -671,17 +685,6 @@ int fake_mprotect(struct fake_client *c, unsigned long addr, unsigned long nr,
 		err = arm_for_stores(c, addr, nr);
 	kernel_protect(c, addr, nr, err ? prot : vm_flags);
 	return err;
-}
-
-/* What lies at @addr, before it moves: of one VMA. */
-static struct fake_page what_is_at(struct fake_client *c, unsigned long addr)
-{
-	struct fake_page p;
-
-	pthread_mutex_lock(&c->lock);
-	p = *fake_page_at(c, addr);
-	pthread_mutex_unlock(&c->lock);
-	return p;
 }
 
 int fake_mremap(struct fake_client *c, unsigned long *addrp, unsigned long nr,
