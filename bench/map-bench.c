@@ -231,16 +231,6 @@ static bool parse(int argc, char **argv)
 		bench.memory < bench.size;
 }
 
-static void command_line(char *buf, size_t size, int argc, char **argv)
-{
-	size_t at = 0;
-
-	buf[0] = '\0';
-	for (int i = 0; i < argc && at < size; i++)
-		at += (size_t)snprintf(buf + at, size - at, "%s%s",
-				       i ? " " : "", argv[i]);
-}
-
 int main(int argc, char **argv)
 {
 	char command[4096];

@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "figures.h"
+
 #define BLOCK		4096u
 #define MAX_THREADS	8
 #define MAX_ROUNDS	32
@@ -60,7 +62,7 @@ struct cell {
 	uint64_t ops;
 	double seconds;		/* of all, and ... */
 	double sync_seconds;	/* ... of that, of the final sync */
-	double p50, p99, p999, max;
+	struct latency lat;
 	char error[128];
 };
 

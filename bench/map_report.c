@@ -5,10 +5,10 @@
  * A value is the median over the rounds. pagefs is compared with the better of
  * the kernel's two modes, in the row as a whole, and with the pager.
  */
-#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "figures.h"
 #include "map-bench.h"
 
 /* Of the kernel's time that pagefs may take; of its throughput, inverted. The
@@ -30,24 +30,9 @@ struct summary {
 	unsigned int rounds;
 	double us, least, most;	/* an access; median and extremes */
 	double sync;		/* seconds */
-	double p50, p99, p999, max;
+	struct latency lat;
 	uint64_t ops;
 };
-
-static int compare_doubles(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *v, unsigned int nr)
-{
-	if (!nr)
-		return 0;
-	qsort(v, nr, sizeof(*v), compare_doubles);
-	return nr % 2 ? v[nr / 2] : (v[nr / 2 - 1] + v[nr / 2]) / 2;
-}
 
 #define MEDIAN_OF(cells, nr, expr) ({					\
 	double __v[MAX_ROUNDS];						\
@@ -76,10 +61,10 @@ static struct summary summarize(const struct cell *cells, unsigned int rounds)
 	}
 	s.us = MEDIAN_OF(cells, rounds, c->seconds * 1e6 / (double)c->ops);
 	s.sync = MEDIAN_OF(cells, rounds, c->sync_seconds);
-	s.p50 = MEDIAN_OF(cells, rounds, c->p50);
-	s.p99 = MEDIAN_OF(cells, rounds, c->p99);
-	s.p999 = MEDIAN_OF(cells, rounds, c->p999);
-	s.max = MEDIAN_OF(cells, rounds, c->max);
+	s.lat.p50 = MEDIAN_OF(cells, rounds, c->lat.p50);
+	s.lat.p99 = MEDIAN_OF(cells, rounds, c->lat.p99);
+	s.lat.p999 = MEDIAN_OF(cells, rounds, c->lat.p999);
+	s.lat.max = MEDIAN_OF(cells, rounds, c->lat.max);
 	return s;
 }
 
@@ -91,11 +76,6 @@ static double kernel_us(const struct summary *row)
 	return !a ? b : !b ? a : a < b ? a : b;
 }
 
-static double ratio(double a, double b)
-{
-	return b ? a / b : 0;
-}
-
 static void print_row(const struct summary *row, enum map_row r)
 {
 	for (int s = 0; s < NR_SYSTEMS; s++) {
@@ -105,8 +85,9 @@ static void print_row(const struct summary *row, enum map_row r)
 			continue;
 		printf("%-12s%-15s%10.2f +-%2.0f%%%10.0f%9.2f%9.2f%9.1f%10.0f%9.2f%9.2f",
 		       row_names[r], system_names[s], v->us,
-		       50 * (v->most - v->least) / v->us, 1e6 / v->us, v->p50,
-		       v->p99, v->p999, v->max, ratio(v->us, kernel_us(row)),
+		       50 * (v->most - v->least) / v->us, 1e6 / v->us,
+		       v->lat.p50, v->lat.p99, v->lat.p999, v->lat.max,
+		       ratio(v->us, kernel_us(row)),
 		       ratio(row[SYS_PAGER].us, v->us));
 		if (v->sync)
 			printf("  sync %.2f s", v->sync);
@@ -155,17 +136,6 @@ static int judge(const struct summary *row, enum map_row r)
 	return missed;
 }
 
-static void quote(FILE *f, const char *s)
-{
-	fputc('"', f);
-	for (; *s; s++) {
-		if (*s == '"' || *s == '\\')
-			fputc('\\', f);
-		fputc(*s, f);
-	}
-	fputc('"', f);
-}
-
 static void json_case(FILE *f, const struct map_bench *b, const char *command,
 		      const struct summary *row, enum map_row r, int s)
 {
@@ -177,7 +147,7 @@ static void json_case(FILE *f, const struct map_bench *b, const char *command,
 		row_names[r], system_names[s], v->us, v->least, v->most,
 		v->rounds, (unsigned long long)v->ops);
 	fprintf(f, "\"p50\":%.6g,\"p99\":%.6g,\"p999\":%.6g,\"worst\":%.6g,\"sync_s\":%.4g,\"to_kernel\":%.4g,",
-		v->p50, v->p99, v->p999, v->max, v->sync,
+		v->lat.p50, v->lat.p99, v->lat.p999, v->lat.max, v->sync,
 		ratio(v->us, kernel_us(row)));
 	if (s == SYS_PAGEFS)
 		fprintf(f, "\"target\":%.4g,", targets[r].most);
@@ -185,11 +155,11 @@ static void json_case(FILE *f, const struct map_bench *b, const char *command,
 		(unsigned long long)(b->size >> 20),
 		(unsigned long long)(b->memory >> 20),
 		(unsigned long long)b->seed);
-	quote(f, uts.release);
+	json_quote(f, uts.release);
 	fprintf(f, ",\"machine\":");
-	quote(f, b->machine);
+	json_quote(f, b->machine);
 	fprintf(f, ",\"command\":");
-	quote(f, command);
+	json_quote(f, command);
 	fprintf(f, "}\n");
 }
 

@@ -25,7 +25,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <pagefs/pagefs.h>
@@ -57,14 +56,6 @@ struct toucher {
 	uint64_t done;
 	uint32_t *samples;	/* [nr] */
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 /* Ends the process; the cell tells why. */
 static void must(int err, const char *what)
@@ -242,24 +233,6 @@ static uint64_t accesses_wanted(unsigned int threads)
 	}
 }
 
-static int compare_samples(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static void percentiles(struct cell *cell, uint32_t *samples, uint64_t nr)
-{
-	if (!nr)
-		return;
-	qsort(samples, nr, sizeof(*samples), compare_samples);
-	cell->p50 = samples[nr / 2] / 1e3;
-	cell->p99 = samples[nr - 1 - nr / 100] / 1e3;
-	cell->p999 = samples[nr - 1 - nr / 1000] / 1e3;
-	cell->max = samples[nr - 1] / 1e3;
-}
-
 /* Threads' samples are moved together before they are sorted. */
 static uint64_t gather(struct toucher *t, unsigned int threads,
 		       uint32_t *samples)
@@ -302,7 +275,7 @@ static void timed(unsigned int threads, unsigned int round, uint32_t *samples)
 	if (is_warm(run.row))
 		run.cell->seconds += run.map_seconds;
 	run.cell->ops = gather(t, threads, samples);
-	percentiles(run.cell, samples, run.cell->ops);
+	latency_of(samples, run.cell->ops, &run.cell->lat);
 }
 
 /* ---- the warm row's first process ---- */

@@ -6,6 +6,7 @@
 #ifndef PAGEFS_TESTS_CLOCK_H
 #define PAGEFS_TESTS_CLOCK_H
 
+#include <stdint.h>
 #include <time.h>
 
 /* Seconds; never set back. */
@@ -15,6 +16,14 @@ static inline double now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 }
 
 #endif /* PAGEFS_TESTS_CLOCK_H */
