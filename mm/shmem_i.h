@@ -77,10 +77,13 @@ int for_each_shmem(int (*fn)(struct shmem *sh, void *arg), void *arg);
 
 /*
  * Locked, dirty pages of the arena, isolated, to their slots; zeros need none.
- * Unlocks them; they are under writeback, or clean, or dirty as before. Return:
- * how many are, or will be, clean. Needs no memory but reserves.
+ * Unlocks them; they are under writeback, or clean, or dirty as before. @mode:
+ * READ_START: the thread's plug ends the writes, and it sees to that; READ_AHEAD:
+ * the I/O layer does. Return: how many are, or will be, clean. Needs no memory but
+ * reserves.
  */
-unsigned int swap_out_pages(struct page **pages, unsigned int nr);
+unsigned int swap_out_pages(struct page **pages, unsigned int nr,
+			    enum read_mode mode);
 /* @nr pages of the object at @page's index and after: see readpages. */
 void shmem_readpages(struct address_space *mapping, struct page **pages,
 		     unsigned int nr, enum read_mode mode);

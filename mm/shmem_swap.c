@@ -57,7 +57,7 @@ static void end_swap_write(struct page *page, int err)
 
 /* The pages, under writeback and unlocked, to their slots. */
 static void write_runs(struct page **pages, const swp_entry_t *entries,
-		       unsigned int nr)
+		       unsigned int nr, enum read_mode mode)
 {
 	unsigned int n;
 
@@ -66,7 +66,7 @@ static void write_runs(struct page **pages, const swp_entry_t *entries,
 		     swap_entries_adjacent(entries[i + n - 1], entries[i + n]);
 		     n++)
 			;
-		swap_rw(entries[i], SWAP_WRITE, pages + i, n, READ_START,
+		swap_rw(entries[i], SWAP_WRITE, pages + i, n, mode,
 			end_swap_write);
 	}
 }
@@ -90,7 +90,7 @@ static bool __start_page(struct page *page, swp_entry_t entry)
 
 /* Pages of one mapping to their slots; unlocked. Return: how many were started. */
 static unsigned int start_pages(struct page **pages, swp_entry_t *entries,
-				unsigned int nr)
+				unsigned int nr, enum read_mode mode)
 {
 	struct address_space *mapping = pages[0]->mapping;
 	bool started[MAX_RUN_PAGES];
@@ -111,7 +111,7 @@ static unsigned int start_pages(struct page **pages, swp_entry_t *entries,
 	}
 	if (n)
 		bdi_start_writeback(mapping->bdi, n);
-	write_runs(pages, entries, n);
+	write_runs(pages, entries, n, mode);
 	return n;
 }
 
@@ -149,7 +149,8 @@ static unsigned int skip_zeros(struct page **pages, unsigned int nr)
 }
 
 /* Pages of one object. Return: how many were started; others are unlocked. */
-static unsigned int out_of_object(struct page **pages, unsigned int nr)
+static unsigned int out_of_object(struct page **pages, unsigned int nr,
+				  enum read_mode mode)
 {
 	swp_entry_t entries[MAX_RUN_PAGES];
 	unsigned int zeros = nr, got = 0;
@@ -160,11 +161,12 @@ static unsigned int out_of_object(struct page **pages, unsigned int nr)
 		got = get_swap_pages(nr, entries);
 	for (unsigned int i = got; i < nr; i++)
 		unlock_page(pages[i]);
-	return zeros + (got ? start_pages(pages, entries, got) : 0);
+	return zeros + (got ? start_pages(pages, entries, got, mode) : 0);
 }
 
 /* Shared ones have their slots. Those that nobody wants any more just go. */
-static unsigned int out_of_cache(struct page **pages, unsigned int nr)
+static unsigned int out_of_cache(struct page **pages, unsigned int nr,
+				 enum read_mode mode)
 {
 	unsigned int started = 0;
 
@@ -174,14 +176,15 @@ static unsigned int out_of_cache(struct page **pages, unsigned int nr)
 		if (!swap_count(entry))
 			delete_from_swap_cache(pages[i]);
 		if (page_mapping(pages[i]) && swap_entry_is_disk(entry))
-			started += start_pages(pages + i, &entry, 1);
+			started += start_pages(pages + i, &entry, 1, mode);
 		else
 			unlock_page(pages[i]);
 	}
 	return started;
 }
 
-unsigned int swap_out_pages(struct page **pages, unsigned int nr)
+unsigned int swap_out_pages(struct page **pages, unsigned int nr,
+			    enum read_mode mode)
 {
 	unsigned int done = 0, n;
 
@@ -191,8 +194,8 @@ unsigned int swap_out_pages(struct page **pages, unsigned int nr)
 		     pages[i + n]->mapping == pages[i]->mapping; n++)
 			;
 		done += page_in_swapcache(pages[i]) ?
-			out_of_cache(pages + i, n) :
-			out_of_object(pages + i, n);
+			out_of_cache(pages + i, n, mode) :
+			out_of_object(pages + i, n, mode);
 	}
 	return done;
 }

@@ -244,7 +244,9 @@ static void swap_out_batch(struct scan_control *sc)
 
 	if (!sc->nr_out)
 		return;
-	started = swap_out_pages(sc->out, sc->nr_out);
+	/* An allocator may do anything next; kswapd flushes its plug. */
+	started = swap_out_pages(sc->out, sc->nr_out,
+				 sc->kswapd ? READ_START : READ_AHEAD);
 	sc->nr_writeback += started;
 	sc->nr_pageout += started;
 	sc->nr_out = 0;
@@ -558,6 +560,7 @@ bool balance_pgdat(pg_data_t *pgdat)
 		else if (slab)
 			kmem_cache_shrink_all();	/* not cheap */
 	}
+	blk_flush_plug();	/* what it has begun to swap out */
 	if (sc.nr_reclaimed)
 		reclaim_progress();
 	if (sc.nr_dirty && type >= 0)
