@@ -389,7 +389,8 @@ ssize_t fake_kernel_write(struct fake_mapped *m, loff_t pos, const void *buf,
 
 #define EVENT_TRIES	1000	/* arbitrary */
 
-struct fake_client *fake_client_new(unsigned long nr)
+/* NULL: no memory. */
+static struct fake_client *client_try_new(unsigned long nr)
 {
 	static atomic_int pid = 1000;
 	struct fake_client *c = calloc(1, sizeof(*c));
@@ -404,10 +405,22 @@ struct fake_client *fake_client_new(unsigned long nr)
 	BUG_ON(pthread_mutex_init(&c->lock, NULL));
 	c->mm = mm_alloc(atomic_fetch_add(&pid, 1), c->base,
 			 c->base + nr * PAGE_SIZE, &fake_mmu_ops, c);
-	BUG_ON(!c->mm);
+	if (!c->mm) {
+		free(c->pages);
+		free(c);
+		return NULL;
+	}
 	pthread_mutex_lock(&clients_lock);
 	list_add_tail(&c->link, &clients);
 	pthread_mutex_unlock(&clients_lock);
+	return c;
+}
+
+struct fake_client *fake_client_new(unsigned long nr)
+{
+	struct fake_client *c = client_try_new(nr);
+
+	BUG_ON(!c);
 	return c;
 }
 
@@ -567,28 +580,20 @@ static void inherit_page(struct fake_client *child, unsigned long addr,
 	kernel_protect(child, addr, 1, p->prot);
 }
 
-static int arm_child(struct fake_client *child)
+static void arm_child(struct fake_client *child)
 {
 	struct vm_area_struct *vma;
-	int err = 0;
 
 	/* Nobody but us changes it. */
-	for (vma = child->mm->mmap; vma && !err; vma = vma->vm_next)
-		do
-			err = mmap_arm(child->mm, vma->vm_start,
-				       vma->vm_end - vma->vm_start);
-		while (err == -EAGAIN);
-	return err;
+	for (vma = child->mm->mmap; vma; vma = vma->vm_next)
+		while (mmap_arm(child->mm, vma->vm_start,
+				vma->vm_end - vma->vm_start))
+			;
 }
 
-int fake_adopt(struct fake_client *c, struct fake_client *child,
-	       struct private_copy *copy)
+void fake_adopted(struct fake_client *c, struct fake_client *child)
 {
-	int err = adopt_private(child->mm, copy);
-
-	if (err)
-		return err;
-	if (c->anon) {
+	if (child->mm->anon) {
 		child->anon = memory_new(&child->mm->anon->file);
 		BUG_ON(mapped_get_window(child->anon));
 	}
@@ -599,7 +604,7 @@ int fake_adopt(struct fake_client *c, struct fake_client *child,
 			inherit_page(child, c->base + i * PAGE_SIZE, &p,
 				     c->anon);
 	}
-	return arm_child(child);
+	arm_child(child);
 }
 
 int fake_fork(struct fake_client *c, struct fake_client **childp)
@@ -610,17 +615,23 @@ int fake_fork(struct fake_client *c, struct fake_client **childp)
 
 	if (IS_ERR(copy))
 		return PTR_ERR(copy);
-	child = fake_client_new(c->nr);
+	child = client_try_new(c->nr);
+	if (!child)
+		err = -ENOMEM;
+	else if (copy)
+		err = adopt_private(child->mm, copy);
+	if (err) {
+		if (copy)
+			drop_private(copy);
+		if (child)
+			fake_client_free(child);
+		return err;
+	}
 	child->async = c->async;
 	if (copy)
-		err = fake_adopt(c, child, copy);
-	if (!err) {
-		*childp = child;
-		return 0;
-	}
-	drop_private(copy);
-	fake_client_free(child);
-	return err;
+		fake_adopted(c, child);
+	*childp = child;
+	return 0;
 }
 
 int fake_munmap(struct fake_client *c, unsigned long addr, unsigned long nr)

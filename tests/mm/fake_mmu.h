@@ -194,9 +194,8 @@ int fake_madvise_free(struct fake_client *c, unsigned long addr,
  * else. Return: 0 and the child, or -errno.
  */
 int fake_fork(struct fake_client *c, struct fake_client **childp);
-/* Its second half: @child, which is new, gets the copy. */
-int fake_adopt(struct fake_client *c, struct fake_client *child,
-	       struct private_copy *copy);
+/* Its last part: @child has adopted a copy of what @c has mapped. */
+void fake_adopted(struct fake_client *c, struct fake_client *child);
 /* mremap(2) past the library: an event tells us. The new place is free. */
 int fake_mremap_behind(struct fake_client *c, unsigned long from,
 		       unsigned long to, unsigned long nr);

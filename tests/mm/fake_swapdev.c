@@ -277,7 +277,7 @@ static const struct swap_device_ops fake_swapdev_ops = {
 /* ---- up and down ---- */
 
 void fake_swapdev_on(struct fake_swapdev *s, enum fake_mode mode,
-		  unsigned long nr_slots)
+		  unsigned long nr_slots, int prio)
 {
 	memset(s, 0, sizeof(*s));
 	s->dev.ops = &fake_swapdev_ops;
@@ -296,7 +296,7 @@ void fake_swapdev_on(struct fake_swapdev *s, enum fake_mode mode,
 	if (s->has_worker)
 		BUG_ON(pthread_create(&s->worker, NULL, worker_main, s));
 	BUG_ON(swap_make_header(&s->dev, "fake"));
-	BUG_ON(swap_on(&s->dev, -1));
+	BUG_ON(swap_on(&s->dev, prio));
 }
 
 unsigned int fake_swapdev_exit(struct fake_swapdev *s)

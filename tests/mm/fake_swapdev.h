@@ -40,9 +40,9 @@ struct fake_swapdev {
 	atomic_ulong failed[2];			/* (A) */
 };
 
-/* In use from here on, @nr_slots with the header's. */
+/* In use from here on, @nr_slots with the header's. @prio: as swap_on(). */
 void fake_swapdev_on(struct fake_swapdev *s, enum fake_mode mode,
-		  unsigned long nr_slots);
+		  unsigned long nr_slots, int prio);
 /*
  * After swap_off(), or where it is none of mm/'s any more. Return: violations,
  * after printing the first.

@@ -47,7 +47,7 @@ static void up_with(size_t memory, enum fake_mode mode, unsigned long slots)
 	c = fake_client_new(REGION);
 	swap_is_on = slots;
 	if (slots)
-		fake_swapdev_on(&swap, mode, slots);
+		fake_swapdev_on(&swap, mode, slots, -1);
 }
 
 static void up(void)
@@ -817,7 +817,8 @@ static void copy_outlives_its_parent(void)
 	CU_ASSERT(fill(c, at, 50, 1));
 	CU_ASSERT_EQUAL(push_out(c), 0);
 	child = fake_client_new(REGION);
-	CU_ASSERT_EQUAL(fake_adopt(c, child, copy), 0);
+	CU_ASSERT_EQUAL(adopt_private(child->mm, copy), 0);
+	fake_adopted(c, child);
 	fake_client_free(c);
 	c = child;
 	CU_ASSERT(is_filled(c, at, 50, 0));

@@ -625,7 +625,7 @@ static void op_swapoff(void)
 		return;
 	if (fake_swapdev_exit(&swap))
 		wrong("violations", 0);
-	fake_swapdev_on(&swap, mode, SLOTS);
+	fake_swapdev_on(&swap, mode, SLOTS, -1);
 	swap.max_delay_us = delay;
 }
 
@@ -689,7 +689,7 @@ static void world_up(enum fake_mode mode, int nr_nodes, bool threads)
 	fake_disk_init(&disk, FAKE_SYNC);
 	file = fake_mapped_new(fake_file_new(&disk, FILE_PAGES << PAGE_SHIFT,
 					     size), 32);
-	fake_swapdev_on(&swap, mode, SLOTS);
+	fake_swapdev_on(&swap, mode, SLOTS, -1);
 	swap.max_delay_us = mode == FAKE_SYNC ? 0 : 100;
 	memset(shared_word, 0, sizeof(shared_word));
 	for (unsigned int i = 0; i < NR_SHARED; i++)
@@ -774,6 +774,402 @@ static void model_all_at_once(void)
 	run_model(FAKE_ASYNC, 1, true, 30);
 }
 
+/* ---- many threads ---- */
+
+#define RACE_PAGES	500u		/* of each process */
+#define RACE_PROCS	2u
+#define RACE_THREADS	3u		/* of each process */
+#define OWN_EVERY	8u		/* of so many pages one is one thread's own */
+#define MAX_THREADS	16u
+
+struct racer {
+	pthread_t thread;
+	void (*fn)(struct racer *);
+	struct race_proc *p;
+	unsigned int id;		/* in its process */
+	uint64_t rand, count;
+	const char *what;		/* what went wrong first */
+};
+
+/* Threads of a process have word @id of each page, but for those one has whole. */
+struct race_proc {
+	struct fake_client *c;
+	unsigned long at, shared_at;
+	pthread_mutex_t maps;		/* as the client's library: one change of its
+					 * mappings at a time, and none while it forks */
+	atomic_uint_fast64_t begun[RACE_PAGES][RACE_THREADS];
+	atomic_uint_fast64_t done[RACE_PAGES][RACE_THREADS];
+};
+
+static atomic_bool stop;
+static struct race_proc race[RACE_PROCS];
+static atomic_uint_fast64_t added[SHARED_PAGES];
+static atomic_ulong nr_forks, nr_swapoffs;
+
+static void racer_wrong(struct racer *r, const char *what)
+{
+	if (!r->what)
+		r->what = what;
+}
+
+static uint64_t racer_rnd(struct racer *r, uint64_t below)
+{
+	return test_rand(&r->rand) % below;
+}
+
+/* Whose own it is, or RACE_THREADS: everybody's. */
+static unsigned int owner_of(unsigned int page)
+{
+	return page % OWN_EVERY < RACE_THREADS ? page % OWN_EVERY : RACE_THREADS;
+}
+
+static unsigned int racer_page(struct racer *r, unsigned int owner)
+{
+	unsigned int page;
+
+	do
+		page = (unsigned int)racer_rnd(r, racer_rnd(r, 2) ? 64 :
+							     RACE_PAGES);
+	while (owner_of(page) != owner);
+	return page;
+}
+
+static unsigned long word_addr(const struct race_proc *p, unsigned int page,
+			       unsigned int id)
+{
+	return p->at + page * PAGE_SIZE + word_at[id];
+}
+
+static void race_store(struct racer *r)
+{
+	unsigned int page = racer_page(r, RACE_THREADS);
+	struct race_proc *p = r->p;
+	enum fake_result res;
+
+	r->count++;
+	atomic_store(&p->begun[page][r->id], r->count);
+	do
+		res = fake_store(p->c, word_addr(p, page, r->id), r->count);
+	while (res == FAKE_OOM);
+	if (res != FAKE_OK)
+		racer_wrong(r, "a store failed");
+	atomic_store(&p->done[page][r->id], r->count);
+}
+
+/* Has @c word @id of the page between what was done before and begun after? */
+static void race_check(struct racer *r, struct fake_client *c, unsigned int page,
+		       unsigned int id, uint64_t low, uint64_t high,
+		       const char *what)
+{
+	enum fake_result res;
+	uint64_t got;
+
+	do
+		res = fake_load(c, word_addr(r->p, page, id), &got);
+	while (res == FAKE_OOM);
+	if (res != FAKE_OK)
+		racer_wrong(r, "a load failed");
+	else if (got < low || got > (high ? high :
+				     atomic_load(&r->p->begun[page][id])))
+		racer_wrong(r, what);
+}
+
+static void race_load(struct racer *r)
+{
+	unsigned int page = racer_page(r, RACE_THREADS);
+	unsigned int id = (unsigned int)racer_rnd(r, RACE_THREADS);
+
+	race_check(r, r->p->c, page, id, atomic_load(&r->p->done[page][id]), 0,
+		   "a load found another word");
+}
+
+static void race_add(struct racer *r)
+{
+	unsigned long page = racer_rnd(r, SHARED_PAGES);
+	enum fake_result res;
+
+	do
+		res = fake_add(r->p->c, r->p->shared_at + page * PAGE_SIZE, 1);
+	while (res == FAKE_OOM);
+	if (res == FAKE_OK)
+		atomic_fetch_add(&added[page], 1);
+	else
+		racer_wrong(r, "an increment failed");
+}
+
+static void expect_word(struct racer *r, unsigned long addr, uint64_t want,
+			const char *what)
+{
+	enum fake_result res;
+	uint64_t got;
+
+	do
+		res = fake_load(r->p->c, addr, &got);
+	while (res == FAKE_OOM);
+	if (res != FAKE_OK || got != want)
+		racer_wrong(r, what);
+}
+
+static void store_word(struct racer *r, unsigned long addr, uint64_t word)
+{
+	enum fake_result res;
+
+	do
+		res = fake_store(r->p->c, addr, word);
+	while (res == FAKE_OOM);
+	if (res != FAKE_OK)
+		racer_wrong(r, "a store of its own failed");
+}
+
+/* What a thread has alone it frees, and maps anew. */
+static void race_own(struct racer *r)
+{
+	unsigned int page = racer_page(r, r->id);
+	unsigned long addr = word_addr(r->p, page, 0);
+	struct fake_client *c = r->p->c;
+
+	store_word(r, addr, ++r->count);
+	store_word(r, addr + 8, r->count);
+	if (racer_rnd(r, 2))
+		usleep(100);
+	expect_word(r, addr, r->count, "a word of its own is lost");
+	if (racer_rnd(r, 2)) {
+		if (fake_madvise_free(c, addr, 1))
+			racer_wrong(r, "madvise failed");
+	} else {
+		pthread_mutex_lock(&r->p->maps);
+		if (fake_munmap(c, addr, 1) ||
+		    fake_mmap_private(c, NULL, 0, 1, VM_READ | VM_WRITE, &addr))
+			racer_wrong(r, "mapping anew failed");
+		pthread_mutex_unlock(&r->p->maps);
+	}
+	expect_word(r, addr + 8, 0, "what was freed is there still");
+}
+
+static void race_thread(struct racer *r)
+{
+	switch (racer_rnd(r, 8)) {
+	case 0: case 1: case 2:
+		race_store(r);
+		break;
+	case 3: case 4:
+		race_load(r);
+		break;
+	case 5:
+		race_add(r);
+		break;
+	default:
+		race_own(r);
+		break;
+	}
+}
+
+/* A child has what there was between the beginning and the end of fork(). */
+static void race_child(struct racer *r, struct fake_client *child,
+		       uint64_t (*low)[RACE_THREADS],
+		       uint64_t (*high)[RACE_THREADS])
+{
+	for (int i = 0; i < 150; i++) {
+		unsigned int page = racer_page(r, RACE_THREADS);
+		unsigned int id = (unsigned int)racer_rnd(r, RACE_THREADS);
+		enum fake_result res;
+
+		race_check(r, child, page, id, low[page][id], high[page][id] ?: UINT64_MAX,
+			   "a child found another word");
+		/* Nobody else stores there: it has it, and keeps it. */
+		do
+			res = fake_store(child, word_addr(r->p, page, id),
+					 1000000000 + page);
+		while (res == FAKE_OOM);
+		low[page][id] = high[page][id] = 1000000000 + page;
+	}
+}
+
+static void race_fork(struct racer *r)
+{
+	static uint64_t low[RACE_PROCS][RACE_PAGES][RACE_THREADS];
+	static uint64_t high[RACE_PROCS][RACE_PAGES][RACE_THREADS];
+	const long n = r->p - race;
+	struct fake_client *child;
+	int err;
+
+	for (unsigned int i = 0; i < RACE_PAGES; i++)
+		for (unsigned int id = 0; id < RACE_THREADS; id++)
+			low[n][i][id] = atomic_load(&r->p->done[i][id]);
+	pthread_mutex_lock(&r->p->maps);
+	err = fake_fork(r->p->c, &child);
+	pthread_mutex_unlock(&r->p->maps);
+	if (err == -ENOMEM)
+		return;
+	if (err) {
+		racer_wrong(r, "fork failed");
+		return;
+	}
+	for (unsigned int i = 0; i < RACE_PAGES; i++)
+		for (unsigned int id = 0; id < RACE_THREADS; id++)
+			high[n][i][id] = atomic_load(&r->p->begun[i][id]);
+	atomic_fetch_add(&nr_forks, 1);
+	race_child(r, child, low[n], high[n]);
+	fake_client_free(child);
+	usleep(1000);
+}
+
+static void race_reclaim(struct racer *r)
+{
+	switch (racer_rnd(r, 4)) {
+	case 0:
+		shrink_windows(1 + racer_rnd(r, 100), racer_rnd(r, 2));
+		break;
+	case 1:
+		window_demote_all(race[racer_rnd(r, RACE_PROCS)].c->anon->mapping);
+		break;
+	case 2:
+		do_madvise(race[0].c->mm, race[0].at, RACE_PAGES * PAGE_SIZE,
+			   MM_WILLNEED);
+		break;
+	default:
+		try_to_free_pages(GFP_USER | __GFP_NORETRY, 0, ZONE_MOVABLE);
+		break;
+	}
+	usleep(100);
+}
+
+static void race_swapoff(struct racer *r)
+{
+	static struct fake_swapdev second;
+	int err;
+
+	fake_swapdev_on(&second, FAKE_ASYNC, SLOTS, 10);
+	usleep(20000);
+	while ((err = swap_off(second.dev.path, NULL, NULL)) == -ENOMEM ||
+	       err == -EBUSY)
+		usleep(1000);
+	if (err)
+		racer_wrong(r, "swapoff failed");
+	else if (fake_swapdev_exit(&second))
+		racer_wrong(r, "violations of the second device");
+	atomic_fetch_add(&nr_swapoffs, 1);
+}
+
+static void *racer_main(void *arg)
+{
+	struct racer *r = arg;
+
+	while (!atomic_load(&stop) && !r->what)
+		r->fn(r);
+	blk_flush_plug();
+	return NULL;
+}
+
+static unsigned int add_racer(struct racer *racers, unsigned int nr,
+			      void (*fn)(struct racer *), struct race_proc *p,
+			      unsigned int id)
+{
+	racers[nr] = (struct racer){ .fn = fn, .p = p, .id = id,
+				     .rand = test_seed() + nr };
+	return nr + 1;
+}
+
+static void race_up(enum fake_mode mode, int nr_nodes)
+{
+	world_up(mode, nr_nodes, true);
+	memset(added, 0, sizeof(added));
+	for (unsigned int i = 0; i < RACE_PROCS; i++) {
+		struct race_proc *p = &race[i];
+
+		memset(p, 0, sizeof(*p));
+		BUG_ON(pthread_mutex_init(&p->maps, NULL));
+		p->c = fake_client_new(REGION);
+		CU_ASSERT_EQUAL(fake_mmap_private(p->c, NULL, 0, RACE_PAGES,
+						  VM_READ | VM_WRITE, &p->at), 0);
+		CU_ASSERT_EQUAL(fake_mmap(p->c, shared[0], 0, SHARED_PAGES,
+					  VM_READ | VM_WRITE | VM_SHARED,
+					  &p->shared_at), 0);
+	}
+}
+
+static void race_end_check(struct race_proc *p)
+{
+	uint64_t got = 0;
+
+	for (unsigned int i = 0; i < RACE_PAGES; i++)
+		for (unsigned int id = 0; id < RACE_THREADS; id++)
+			if (owner_of(i) == RACE_THREADS &&
+			    (fake_load(p->c, word_addr(p, i, id), &got) ||
+			     got != atomic_load(&p->done[i][id])))
+				wrong("a word is lost", i);
+	for (unsigned long i = 0; i < SHARED_PAGES; i++)
+		if (fake_load(p->c, p->shared_at + i * PAGE_SIZE, &got) ||
+		    got != atomic_load(&added[i]))
+			wrong("increments are lost", i);
+}
+
+static void race_down(void)
+{
+	fake_swapdev_drain(&swap);
+	fake_mm_quiesce(&disk);
+	fake_swapdev_drain(&swap);
+	check_all();
+	for (unsigned int i = 0; i < RACE_PROCS; i++)
+		race_end_check(&race[i]);
+	printf("# %lu out, %lu in, %lu shared by fork, %lu copied, %lu taken over, "
+	       "%lu forks, %lu swapoffs\n", vm_event(PSWPOUT), vm_event(PSWPIN),
+	       vm_event(PGDUP), vm_event(PGCOW), vm_event(PGREUSE),
+	       atomic_load(&nr_forks), atomic_load(&nr_swapoffs));
+	CU_ASSERT(vm_event(PSWPOUT) > 0);
+	CU_ASSERT(atomic_load(&nr_forks) > 0);
+	for (unsigned int i = 0; i < RACE_PROCS; i++) {
+		fake_client_free(race[i].c);
+		pthread_mutex_destroy(&race[i].maps);
+	}
+	world_down();
+}
+
+static void run_race(enum fake_mode mode, int nr_nodes)
+{
+	struct timespec ts = { env_number("PAGEFS_SECONDS", 2), 0 };
+	struct racer racers[MAX_THREADS];
+	unsigned int nr = 0;
+
+	doing = "racing";
+	race_up(mode, nr_nodes);
+	for (unsigned int i = 0; i < RACE_PROCS; i++) {
+		for (unsigned int id = 0; id < RACE_THREADS; id++)
+			nr = add_racer(racers, nr, race_thread, &race[i], id);
+		nr = add_racer(racers, nr, race_fork, &race[i], 0);
+	}
+	nr = add_racer(racers, nr, race_reclaim, NULL, 0);
+	nr = add_racer(racers, nr, race_swapoff, NULL, 0);
+	atomic_store(&stop, false);
+	for (unsigned int i = 0; i < nr; i++)
+		BUG_ON(pthread_create(&racers[i].thread, NULL, racer_main,
+				      &racers[i]));
+	nanosleep(&ts, NULL);
+	atomic_store(&stop, true);
+	for (unsigned int i = 0; i < nr; i++) {
+		pthread_join(racers[i].thread, NULL);
+		if (racers[i].what)
+			printf("# thread %u: %s\n", i, racers[i].what);
+		CU_ASSERT_PTR_NULL(racers[i].what);
+	}
+	race_down();
+}
+
+static void race_sync(void)
+{
+	run_race(FAKE_SYNC, 1);
+}
+
+static void race_async(void)
+{
+	run_race(FAKE_ASYNC, 2);
+}
+
+static void race_plug(void)
+{
+	run_race(FAKE_PLUG, 1);
+}
+
 static const struct test_case cases[] = {
 	{ "random operations agree with the model", model_plain },
 	{ "the same, the device is late, two nodes", model_async },
@@ -781,6 +1177,9 @@ static const struct test_case cases[] = {
 	{ "the same, anything may fail", model_failing },
 	{ "the same, clients are not always reached", model_unreachable },
 	{ "the same, all of it at once", model_all_at_once },
+	{ "threads lose no word, and children find what there was", race_sync },
+	{ "the same in threads, the device is late, two nodes", race_async },
+	{ "the same in threads, reads wait in their own rings", race_plug },
 };
 
 int main(void)
