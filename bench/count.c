@@ -15,12 +15,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "cpu.h"
 #include "mount-bench.h"
 
 /* Those a row can cause, by their numbers in <linux/fuse.h>. */
@@ -109,30 +109,8 @@ int count_open(const struct bench *b)
 	return 0;
 }
 
-/* utime and stime: the 12th and 13th field after the parenthesis. */
-static double process_cpu(pid_t pid)
-{
-	char path[64], line[1024], *rest;
-	unsigned long utime, stime;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "r");
-	if (!f)
-		return 0;
-	rest = fgets(line, sizeof(line), f) ? strrchr(line, ')') : NULL;
-	fclose(f);
-	if (!rest || sscanf(rest + 1,
-			    " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			    &utime, &stime) != 2)
-		return 0;
-	return (double)(utime + stime) / (double)sysconf(_SC_CLK_TCK);
-}
-
 void count_read(const struct bench *b, struct counts *c)
 {
-	struct rusage ru;
-
 	memset(c, 0, sizeof(*c));
 	for (size_t i = 0; i < NR_COUNTED; i++) {
 		for (unsigned int cpu = 0; cpu < nr_cpus; cpu++) {
@@ -142,9 +120,7 @@ void count_read(const struct bench *b, struct counts *c)
 				c->requests[opcodes[i].opcode] += n;
 		}
 	}
-	getrusage(RUSAGE_SELF, &ru);
-	c->client_cpu = (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-		(double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
+	c->client_cpu = own_cpu();
 	if (b->server_pid)
 		c->server_cpu = process_cpu(b->server_pid);
 }
