@@ -139,6 +139,7 @@ static void usage(FILE *f)
 	fprintf(f, "usage: swap-bench [options]\n"
 		"  --systems=A,B   of pagefs kernel kernel-0 (all)\n"
 		"  --mount=DIR     a directory of pagefs' mount\n"
+		"  --pid-file=FILE of its daemon, to tell how much processor time it took\n"
 		"  --cgroup=DIR    of the kernel's processes; limits their memory\n"
 		"  --turn=COMMAND  is called with 'start' or 'stop', and the system\n"
 		"  --size=MIB      of anonymous memory (1024)\n"
@@ -190,6 +191,7 @@ static bool pick_systems(char *list)
 static const struct program_option options[] = {
 	{ "systems", .call = pick_systems },
 	{ "mount", .text = &bench.mount },
+	{ "pid-file", .text = &bench.pid_file },
 	{ "cgroup", .text = &bench.cgroup },
 	{ "turn", .text = &bench.turn },
 	{ "size", .u64 = &bench.size, .shift = 20 },

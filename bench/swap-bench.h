@@ -42,6 +42,7 @@ enum swap_row {
 struct swap_bench {
 	bool systems[NR_SYSTEMS];
 	const char *mount;	/* of pagefs */
+	const char *pid_file;	/* with the pid of its daemon; NULL: unknown */
 	const char *cgroup;	/* of the kernel's processes; NULL: none */
 	const char *turn;	/* command: "<turn> start|stop <system>" */
 	const char *json, *machine;
@@ -59,6 +60,7 @@ struct cell {
 	uint64_t ops;
 	uint64_t in, out;	/* pages swapped meanwhile */
 	double seconds;
+	double cpu;		/* seconds, of the process and the daemon */
 	struct latency lat;
 };
 

@@ -17,6 +17,7 @@ struct summary {
 	unsigned int rounds;
 	double us, least, most;	/* a page; median and extremes */
 	double in, out;		/* pages swapped, an access */
+	double cpu;		/* us, an access */
 	struct latency lat;
 	uint64_t ops;
 };
@@ -51,6 +52,7 @@ static struct summary summarize(const struct cell (*cells)[NR_ROWS], int row,
 	s.us = MEDIAN_OF(cells, rounds, row, c->seconds * 1e6 / (double)c->ops);
 	s.in = MEDIAN_OF(cells, rounds, row, (double)c->in / (double)c->ops);
 	s.out = MEDIAN_OF(cells, rounds, row, (double)c->out / (double)c->ops);
+	s.cpu = MEDIAN_OF(cells, rounds, row, c->cpu * 1e6 / (double)c->ops);
 	s.lat.p50 = MEDIAN_OF(cells, rounds, row, c->lat.p50);
 	s.lat.p99 = MEDIAN_OF(cells, rounds, row, c->lat.p99);
 	s.lat.p999 = MEDIAN_OF(cells, rounds, row, c->lat.p999);
@@ -78,11 +80,11 @@ static void print_row(const struct summary *row, int r)
 
 		if (!v->rounds)
 			continue;
-		printf("%-12s%-9s%8.2f +-%2.0f%%%8.0f%9.2f%9.2f%9.1f%10.0f%7.2f%7.2f%9.2f\n",
+		printf("%-12s%-9s%8.2f +-%2.0f%%%8.0f%9.2f%9.2f%9.1f%10.0f%7.2f%7.2f%8.1f%9.2f\n",
 		       row_names[r], system_names[s], v->us,
 		       50 * (v->most - v->least) / v->us, mb_a_second(v->us),
 		       v->lat.p50, v->lat.p99, v->lat.p999, v->lat.max,
-		       v->in, v->out, ratio(v->us, kernel_us(row)));
+		       v->in, v->out, v->cpu, ratio(v->us, kernel_us(row)));
 	}
 }
 
@@ -109,9 +111,9 @@ static void json_case(FILE *f, const struct swap_bench *b, const char *command,
 	fprintf(f, "{\"bench\":\"swap\",\"row\":\"%s\",\"system\":\"%s\",\"unit\":\"us\",\"median\":%.6g,\"min\":%.6g,\"max\":%.6g,\"rounds\":%u,\"ops\":%llu,",
 		row_names[r], system_names[s], v->us, v->least, v->most,
 		v->rounds, (unsigned long long)v->ops);
-	fprintf(f, "\"mb_a_second\":%.6g,\"p50\":%.6g,\"p99\":%.6g,\"p999\":%.6g,\"worst\":%.6g,\"in\":%.4g,\"out\":%.4g,\"to_kernel\":%.4g,",
+	fprintf(f, "\"mb_a_second\":%.6g,\"p50\":%.6g,\"p99\":%.6g,\"p999\":%.6g,\"worst\":%.6g,\"in\":%.4g,\"out\":%.4g,\"cpu_us\":%.4g,\"to_kernel\":%.4g,",
 		mb_a_second(v->us), v->lat.p50, v->lat.p99, v->lat.p999,
-		v->lat.max, v->in, v->out, ratio(v->us, kernel_us(row)));
+		v->lat.max, v->in, v->out, v->cpu, ratio(v->us, kernel_us(row)));
 	if (s == SYS_PAGEFS)
 		fprintf(f, "\"target\":%.4g,", TARGET);
 	fprintf(f, "\"size_mib\":%llu,\"memory_mib\":%llu,\"seed\":%llu,\"kernel\":",
@@ -152,9 +154,9 @@ int report(const struct swap_bench *b, const char *command,
 	for (int r = 0; r < NR_ROWS; r++)
 		for (int s = 0; s < NR_SYSTEMS; s++)
 			rows[r][s] = summarize(shared->cells[s], r, b->rounds);
-	printf("\n%-12s%-9s%8s %5s%8s%9s%9s%9s%10s%7s%7s%9s\n", "row", "system",
+	printf("\n%-12s%-9s%8s %5s%8s%9s%9s%9s%10s%7s%7s%8s%9s\n", "row", "system",
 	       "us/page", "", "MB/s", "p50", "p99", "p99.9", "max", "in", "out",
-	       "/kernel");
+	       "cpu us", "/kernel");
 	for (int r = 0; r < NR_ROWS; r++)
 		print_row(rows[r], r);
 	printf("\n");

@@ -26,6 +26,7 @@
 #include <pagefs/pagefs.h>
 
 #include "clock.h"
+#include "cpu.h"
 #include "splitmix.h"
 #include "swap-bench.h"
 
@@ -39,6 +40,7 @@ static struct {
 	struct shared *shared;
 	uint64_t nr_pages;
 	char *map;
+	pid_t daemon;		/* 0: none */
 	pthread_barrier_t barrier;
 } run;
 
@@ -85,6 +87,18 @@ static void map_kernel(void)
 		must(-errno, "mmap");
 }
 
+static void find_daemon(void)
+{
+	FILE *f = run.b->pid_file ? fopen(run.b->pid_file, "r") : NULL;
+	int pid;
+
+	if (!f)
+		return;
+	if (fscanf(f, "%d", &pid) == 1)
+		run.daemon = pid;
+	fclose(f);
+}
+
 static void map_pagefs(void)
 {
 	int fd = open(run.b->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,6 +111,7 @@ static void map_pagefs(void)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0,
 			 &at), "pagefs_mmap");
 	run.map = at;
+	find_daemon();
 }
 
 /* Pages in and out so far: no other area of the kernel's is in use. */
@@ -117,6 +132,12 @@ static void read_swapped(struct cell *c)
 		else if (sscanf(line, "pswpout %llu", &n) == 1)
 			c->out = n;
 	fclose(f);
+}
+
+static void read_counters(struct cell *c)
+{
+	read_swapped(c);
+	c->cpu = own_cpu() + (run.daemon ? process_cpu(run.daemon) : 0);
 }
 
 /* ---- one page ---- */
@@ -272,13 +293,14 @@ static void run_row(enum swap_row row, unsigned int round)
 	double from;
 
 	run.row = row;
-	read_swapped(&before);
+	read_counters(&before);
 	from = now();
 	run_threads(t, threads, round);
 	cell.seconds = now() - from;
-	read_swapped(&cell);
+	read_counters(&cell);
 	cell.in -= before.in;
 	cell.out -= before.out;
+	cell.cpu -= before.cpu;
 	cell.ops = gather(t, threads, run.shared->samples);
 	latency_of(run.shared->samples, cell.ops, &cell.lat);
 	cell.done = run.b->rows[row];
