@@ -28,6 +28,7 @@
 #include "config.h"
 #include "http.h"
 #include "log.h"
+#include "pagefs_fs.h"
 
 #ifndef PAGEFS_VERSION
 #define PAGEFS_VERSION "(unversioned build)"
@@ -46,6 +47,7 @@ enum {
 	OPT_HTTP,
 	OPT_HTTP_ALLOW_REMOTE,
 	OPT_LOG_LEVEL,
+	OPT_SWAP,
 	OPT_FAKE_NODES,
 };
 
@@ -58,6 +60,7 @@ static const struct option long_options[] = {
 	{ "track-stores", required_argument, NULL, OPT_TRACK_STORES },
 	{ "http", required_argument, NULL, OPT_HTTP },
 	{ "http-allow-remote", no_argument, NULL, OPT_HTTP_ALLOW_REMOTE },
+	{ "swap", required_argument, NULL, OPT_SWAP },
 	{ "foreground", no_argument, NULL, 'f' },
 	{ "log-level", required_argument, NULL, OPT_LOG_LEVEL },
 	{ "fake-nodes", required_argument, NULL, OPT_FAKE_NODES },
@@ -92,10 +95,14 @@ static const char help_text[] =
 "                       0: a free one, see .pagefs/http (default: nowhere)\n"
 "  --http-allow-remote  the address may be one that others can reach: whoever can\n"
 "                       sees names of files\n"
+"  --swap=FILE[:SIZE[:PRIORITY]]\n"
+"                       where memory without a file goes when it is short; may be\n"
+"                       repeated. With a SIZE a file that is not there is made.\n"
+"                       Higher priorities (to 32767) are used first\n"
 "  -f, --foreground     do not detach; messages go to stderr\n"
 "  --log-level=LEVEL    error, warn, info (default) or debug\n"
 "  -o OPTION[,...]      mount options: memory=, cache=, log_level=, latency=,\n"
-"                       socket=, track_stores=, http=, http_allow_remote,\n"
+"                       socket=, track_stores=, swap=, http=, http_allow_remote,\n"
 "                       allow_other, and those of FUSE (ro, noatime, dev, suid, fsname=, ...)\n"
 "  --fake-nodes=N       for tests: split the memory into N NUMA nodes\n"
 "  -h, --help           this text\n"
@@ -248,6 +255,36 @@ static int set_socket(struct config *config, const char *text)
 	return 0;
 }
 
+/* From where it is started: the path may be relative. */
+static int set_swap(struct config *config, const char *text)
+{
+	struct fs_swap swap, *swaps;
+	char msg[512], *path;
+
+	if (fs_parse_swap(text, &swap, msg, sizeof(msg))) {
+		log_msg(LOG_ERR, "swap=%s: %s", text, msg);
+		return -EINVAL;
+	}
+	path = absolute_path(swap.path);
+	swaps = reallocarray(config->swaps, config->nr_swaps + 1, sizeof(*swaps));
+	if (swaps)
+		config->swaps = swaps;
+	if (!path || !swaps) {
+		free(path);
+		log_msg(LOG_ERR, "out of memory");
+		return -ENOMEM;
+	}
+	if (strlen(path) >= sizeof(swap.path)) {
+		log_msg(LOG_ERR, "swap=%s: the path is too long", text);
+		free(path);
+		return -EINVAL;
+	}
+	strcpy(swap.path, path);
+	free(path);
+	swaps[config->nr_swaps++] = swap;
+	return 0;
+}
+
 static int set_http(struct config *config, const char *text)
 {
 	struct http_address address;
@@ -343,6 +380,8 @@ static int set_mount_option(struct config *config, const char *opt)
 		return set_socket(config, opt + 7);
 	if (!strncmp(opt, "track_stores=", 13))
 		return set_track_stores(config, opt + 13);
+	if (!strncmp(opt, "swap=", 5))
+		return set_swap(config, opt + 5);
 	if (!strncmp(opt, "http=", 5))
 		return set_http(config, opt + 5);
 	if (!strncmp(opt, "log_level=", 10))
@@ -400,6 +439,8 @@ static int set_option(struct config *config, int opt, char *arg)
 		return set_latency(config, arg);
 	case OPT_SOCKET:
 		return set_socket(config, arg);
+	case OPT_SWAP:
+		return set_swap(config, arg);
 	case OPT_HTTP:
 		return set_http(config, arg);
 	case OPT_HTTP_ALLOW_REMOTE:
@@ -512,5 +553,6 @@ void config_free(struct config *config)
 	free(config->mountpoint);
 	free(config->socket);
 	free(config->http);
+	free(config->swaps);
 	free(config->fuse_opts);
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct fs_swap;			/* pagefs_fs.h */
+
 /* The strings are the configuration's own, until config_free(). */
 struct config {
 	char *backing_dir;	/* absolute */
@@ -24,6 +26,8 @@ struct config {
 	char *socket;		/* absolute; "": the default; NULL: none */
 	char *http;		/* address of the live page, or NULL */
 	bool http_remote;	/* it need not be loopback */
+	struct fs_swap *swaps;	/* areas to be used from the start */
+	unsigned int nr_swaps;
 	char *fuse_opts;	/* further -o options, comma separated, or NULL */
 };
 

@@ -4,7 +4,7 @@
  *
  *   parent   config_parse, fork ... wait for the child's word ... exit 0 or 1
  *   child      setsid, mm_init, http_open, fs_mount, fuse_serve_start
- *              faultd_start, conn_listen, http_start --"ready"--> parent
+ *              fs_swapon, faultd_start, conn_listen, http_start --"ready"--> parent
  *              uv_run: SIGTERM, SIGINT, or the kernel ended the session
  *              requests end, fuse_serve_stop, faults end, clients go,
  *              http_stop, fs_umount, mm_exit, exit 0 or 1
@@ -299,6 +299,20 @@ static int umount_all(const struct config *config, struct server *server)
 	return err;
 }
 
+/* What is asked for at the start shall be, or there is no start. */
+static int start_swap(const struct config *config)
+{
+	char msg[512];
+	int err = 0;
+
+	for (unsigned int i = 0; i < config->nr_swaps && !err; i++) {
+		err = fs_swapon(&config->swaps[i], msg, sizeof(msg));
+		if (err)
+			log_msg(LOG_ERR, "swap: %s", msg);
+	}
+	return err;
+}
+
 static int serve(const struct config *config, struct server *server, int ready_fd)
 {
 	int err = http_open(config);
@@ -310,7 +324,9 @@ static int serve(const struct config *config, struct server *server, int ready_f
 		http_stop();
 		return err;
 	}
-	err = start_clients(config, server);
+	err = start_swap(config);
+	if (!err)
+		err = start_clients(config, server);
 	if (!err)
 		err = http_start();
 	if (err) {
