@@ -5,7 +5,7 @@
 #
 #   include <- mm <- fs <- daemon
 #   include/pagefs, include/pagefs_wire.h <- client;  include/pagefs <- examples
-#   include/pagefs_wire.h <- client/ctl
+#   include/pagefs_wire.h, include/pagefs_swap.h <- client/ctl
 #
 # A quoted include must be a header of include/ or of the file's own folder
 # (mm may not see fs/internal.h, and fs not mm/internal.h). <...> includes of
@@ -74,7 +74,7 @@ check_folder mm "$lib"
 check_folder fs '<(uv|linux/userfaultfd)'
 check_folder daemon '^$'
 check_client client '^"(internal|preload|sys|pagefs/pagefs|pagefs_wire)\.h"$'
-check_client client/ctl '^"(ctl|histogram|tracefile|top|pagefs_wire)\.h"$'
+check_client client/ctl '^"(ctl|histogram|tracefile|top|pagefs_swap|pagefs_wire)\.h"$'
 check_client examples '^<pagefs/pagefs\.h>$'
 
 [ $bad = 0 ] && echo "layers are in order"

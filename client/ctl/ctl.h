@@ -8,7 +8,7 @@
  *   text.c       names and numbers for people
  *   json.c       the same for machines
  *   status.c stat.c files.c maps.c sysctl.c sync.c advise.c
- *   trace.c writeback.c top.c      commands, each with its own options
+ *   swap.c mkswap.c trace.c writeback.c top.c    commands, each with its own options
  *   client.c     processes that map files
  *   tracefile.c  events, as they happen
  *   histogram.c  how often what: the only one that knows GSL
@@ -88,6 +88,10 @@ int maps_main(struct ctl *ctl, int argc, char **argv);
 int sysctl_main(struct ctl *ctl, int argc, char **argv);
 int drop_caches_main(struct ctl *ctl, int argc, char **argv);
 int sync_main(struct ctl *ctl, int argc, char **argv);
+int swaps_main(struct ctl *ctl, int argc, char **argv);
+int swapon_main(struct ctl *ctl, int argc, char **argv);
+int swapoff_main(struct ctl *ctl, int argc, char **argv);
+int mkswap_main(struct ctl *ctl, int argc, char **argv);
 int advise_main(struct ctl *ctl, int argc, char **argv);
 int trace_main(struct ctl *ctl, int argc, char **argv);
 int writeback_main(struct ctl *ctl, int argc, char **argv);

@@ -37,6 +37,10 @@ static const struct command commands[] = {
 	{ "drop-caches", "drop what is clean and not in use", drop_caches_main },
 	{ "trace", "events as they happen", trace_main },
 	{ "writeback", "histograms of what is written, and why", writeback_main },
+	{ "swaps", "the swap areas", swaps_main },
+	{ "swapon", "use a swap area", swapon_main },
+	{ "swapoff", "bring back what is in one, and use it no more", swapoff_main },
+	{ "mkswap", "make a swap area", mkswap_main },
 	{ "advise", "show or set how a file will be used", advise_main },
 	{ "help", "explain a command", help_main },
 };

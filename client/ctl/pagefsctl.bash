@@ -28,7 +28,7 @@ _pagefsctl_files() {
 
 _pagefsctl() {
 	local commands="status stat top files maps sysctl sync drop-caches trace
-		writeback advise help"
+		writeback swaps swapon swapoff mkswap advise help"
 	local events="writeback_start writeback_pages writeback_dirty_page
 		balance_dirty_pages mm_vmscan_scan mm_demote mm_fault"
 	local common="--mount= --json --help --usage --version"
@@ -83,6 +83,7 @@ _pagefsctl() {
 		_pagefsctl_files
 		return
 		;;
+	mkswap,--label | mkswap,-L) return ;;
 	*,--lines | files,-n | trace,-n | *,--time | *,-t | *,--interval | *,-i)
 		return
 		;;
@@ -93,6 +94,8 @@ _pagefsctl() {
 	sysctl) options="--all --values" ;;
 	top) options="--no-trace" ;;
 	trace) options="--event= --file= --lines= --raw --time=" ;;
+	swapoff) options="--all" ;;
+	mkswap) options="--force --label=" ;;
 	writeback) options="--follow --interval= --time=" ;;
 	esac
 	case $cur in
@@ -128,8 +131,15 @@ _pagefsctl() {
 		[ $args = 0 ] &&
 			mapfile -t COMPREPLY < <(compgen -W "1 2 3" -- "$cur")
 		;;
-	sync)
+	sync | swapon)
 		_pagefsctl_files
+		;;
+	mkswap)
+		[ $args = 0 ] && _pagefsctl_files
+		;;
+	swapoff)
+		_pagefsctl_words < <("${COMP_WORDS[0]}" "${mount[@]}" swaps \
+			2>/dev/null | sed -n '2,$s/^[^/]*//p')
 		;;
 	advise)
 		case $args in

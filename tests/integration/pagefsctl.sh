@@ -12,7 +12,7 @@ unset PAGEFS_MOUNT
 export MNT BACK PAGEFSCTL
 # The sanitizers' own leak check wants ptrace, which tmux's children may lack.
 C=$MNT/.pagefs
-COMMANDS="status stat top files maps sysctl sync drop-caches trace writeback advise help"
+COMMANDS="status stat top files maps sysctl sync drop-caches trace writeback swaps swapon swapoff mkswap advise help"
 
 ctl() {
 	timeout 60 "$PAGEFSCTL" -m "$MNT" "$@"

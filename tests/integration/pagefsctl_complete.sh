@@ -52,6 +52,9 @@ completes pagefsctl advise "$MNT/d/th" -- "$MNT/d/three"
 completes pagefsctl advise "$MNT/d/three" no -- normal noreuse
 completes pagefsctl -m "$MNT" advise "$MNT/d/three" r -- random
 completes pagefsctl sync "$MNT/d/th" -- "$MNT/d/three"
+completes pagefsctl swapo -- swapon swapoff
+completes pagefsctl swapoff --a -- --all
+completes pagefsctl mkswap "$MNT/d/th" -- "$MNT/d/three"
 completes pagefsctl help wr -- writeback
 completes pagefsctl -m "$MNT" -- "$MNT"
 
