@@ -129,13 +129,16 @@ static unsigned int case_timeout(void)
 	return env && *env ? (unsigned int)atoi(env) : CASE_TIMEOUT;
 }
 
+bool test_orphans;
+
 /*
  * What a case forks dies with the program. When a time limit ends the program,
  * a child left behind would keep its output open, and the driver waiting.
  */
 static void child_dies_with_us(void)
 {
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (!test_orphans)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 /* CUnit calls this for every case, in the order of selected[]. */

@@ -66,4 +66,7 @@ uint64_t test_rand(uint64_t *state);
  */
 bool dies(void (*fn)(void *), void *arg);
 
+/* Children of fork() are killed with this process, unless it has set this. */
+extern bool test_orphans;
+
 #endif /* PAGEFS_TESTS_HARNESS_H */
