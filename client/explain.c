@@ -32,6 +32,8 @@ static const char *reason(int err)
 		return "the daemon takes no clients, or not this user's";
 	case -EPROTO:
 		return "the daemon is of another version";
+	case -ENOTTY:
+		return "--mount names no pagefs mount";
 	case -ENOTCONN:
 		return "the daemon has gone";
 	case -ENOMEM:
@@ -44,20 +46,30 @@ static const char *reason(int err)
 	}
 }
 
-static bool is_first(int err)
-{
-	static atomic_uchar said[256];
+#define NR_REASONS	256u	/* errnos end long before */
 
-	return !atomic_exchange(&said[-err & 0xff], 1);
+/* For the first time, or is each to be told? */
+static bool is_wanted(atomic_uchar *said, int err)
+{
+	bool first = !atomic_exchange(&said[(unsigned int)-err % NR_REASONS], 1);
+
+	return !getenv("PAGEFS_RUN_QUIET") &&
+	       (first || getenv("PAGEFS_RUN_VERBOSE"));
+}
+
+static void say(const char *line, size_t len)
+{
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;		/* nobody to be told */
 }
 
 void preload_explain(int fd, int err)
 {
+	static atomic_uchar said[NR_REASONS];
 	char link[32], path[PATH_MAX], line[PATH_MAX + 128];
 	ssize_t len;
 
-	if (getenv("PAGEFS_RUN_QUIET") ||
-	    (!is_first(err) && !getenv("PAGEFS_RUN_VERBOSE")))
+	if (!is_wanted(said, err))
 		return;
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, path, sizeof(path) - 1);
@@ -67,6 +79,19 @@ void preload_explain(int fd, int err)
 	len = snprintf(line, sizeof(line),
 		       "pagefs-run: %s: mapped by the kernel instead: %s\n",
 		       path, reason(err));
-	if (write(STDERR_FILENO, line, (size_t)len) < 0)
-		return;		/* nobody to be told */
+	say(line, (size_t)len);
+}
+
+void preload_explain_memory(int err)
+{
+	static atomic_uchar said[NR_REASONS];
+	char line[256];
+	int len;
+
+	if (!is_wanted(said, err))
+		return;
+	len = snprintf(line, sizeof(line),
+		       "pagefs-run: memory is had from the kernel instead: %s\n",
+		       reason(err));
+	say(line, (size_t)len);
 }

@@ -49,6 +49,9 @@
 #include "sys.h"
 
 static sigset_t saved_mask;	/* of the thread in fork() */
+_Thread_local struct this_fork this_fork
+	__attribute__((tls_model("initial-exec")));
+bool fork_eager;
 
 /* ---- the parent ---- */
 
@@ -119,6 +122,8 @@ static void copy_memory(struct pagefs *p)
 	}
 	if (sock >= 0)
 		p->fork_conn = sock;
+	else if (!is_dead(p))
+		this_fork.err = sock;
 }
 
 static void before_fork(void)
@@ -335,6 +340,8 @@ static void after_in_child(void)
 	sigset_t old = saved_mask;
 	struct pagefs *p;
 
+	if (this_fork.strict && this_fork.err)
+		_exit(127);	/* preload_fork.c: nobody is told */
 	heap_after_in_child();
 	pthread_mutex_init(&conns_lock, NULL);
 	pthread_rwlock_init(&table_lock, NULL);
@@ -383,6 +390,9 @@ static void finish_in_child(void)
 				give_up(p);
 			else
 				keep_files(p);
+		} else if (fork_eager && atomic_load(&p->state) ==
+			   PAGEFS_FORKED && session_open(p)) {
+			atomic_store(&p->state, PAGEFS_DEAD);
 		}
 		close_child_fds(p);
 		layout_unlock(p);
@@ -392,7 +402,7 @@ static void finish_in_child(void)
 
 static void register_handlers(void)
 {
-	pthread_atfork(before_fork, after_in_parent, after_in_child);
+	fork_register(before_fork, after_in_parent, after_in_child);
 }
 
 __attribute__((constructor)) void fork_init(void)
@@ -404,7 +414,7 @@ __attribute__((constructor)) void fork_init(void)
 
 static void register_late(void)
 {
-	pthread_atfork(NULL, NULL, finish_in_child);
+	fork_register(NULL, NULL, finish_in_child);
 }
 
 void fork_init_late(void)

@@ -463,6 +463,13 @@ int unmap_others(struct pagefs *p, uintptr_t start, uintptr_t end);
 int range_check(const void *addr, size_t len, uintptr_t *startp,
 		uintptr_t *endp);
 
+/* ---- mremap.c ---- */
+
+#define REMAP_IN_REGION	0x10000	/* not out of the region; beside MREMAP_* */
+/* As pagefs_mremap(). */
+int remap_memory(struct pagefs *p, void *addr, size_t old_len, size_t new_len,
+		 int flags, void *new_addr, void **addrp);
+
 /* ---- anon.c ---- */
 
 /* @m, which has addresses and rights, gets a place in a window. 0 or -errno. */
@@ -479,5 +486,19 @@ int renew_mapping(struct mapping *m);
 /* Registers its handlers, once: those that must come first; those that come last. */
 void fork_init(void);
 void fork_init_late(void);
+/* atfork.c's or preload_fork.c's: as pthread_atfork(3). */
+void fork_register(void (*prepare)(void), void (*parent)(void),
+		   void (*child)(void));
+
+/* This thread's fork(): shall a child that cannot have its memory end at once,
+ * and why could it not? */
+struct this_fork {
+	bool strict;
+	int err;
+};
+extern _Thread_local struct this_fork this_fork
+	__attribute__((tls_model("initial-exec")));
+/* Is a child to connect in fork() even if nothing is mapped? */
+extern bool fork_eager;
 
 #endif /* PAGEFS_CLIENT_INTERNAL_H */

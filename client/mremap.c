@@ -24,7 +24,7 @@
 #include "internal.h"
 #include "sys.h"
 
-#define MREMAP_KNOWN	(MREMAP_MAYMOVE | MREMAP_FIXED)
+#define MREMAP_KNOWN	(MREMAP_MAYMOVE | MREMAP_FIXED | REMAP_IN_REGION)
 
 struct remap_args {
 	uintptr_t start, old_end;
@@ -280,7 +280,7 @@ static int choose_and_move(struct mapping *m, const struct remap_args *a,
 		return move_to(m, a, place, posp);
 	if (in_region(m->p, a->start, a->old_end))
 		err = move_to(m, a, place, posp);
-	return err == -ENOMEM && !m->lost ?
+	return err == -ENOMEM && !m->lost && !(a->flags & REMAP_IN_REGION) ?
 	       move_to_claimed(m, a, place, posp) : err;
 }
 
@@ -433,6 +433,11 @@ static int move_by_copy(struct pagefs *p, const struct remap_args *a,
 			  &addr);
 	if (err)
 		return err;
+	if (a->flags & REMAP_IN_REGION &&
+	    !in_region(p, (uintptr_t)addr, (uintptr_t)addr + a->new_len)) {
+		pagefs_munmap(p, addr, a->new_len);
+		return -ENOMEM;
+	}
 	for (size_t pos = 0, step; pos < len; pos += step) {
 		step = len - pos < COPY_STEP ? len - pos : COPY_STEP;
 		copy_pages((char *)addr + pos, (char *)a->start + pos, step);
@@ -491,9 +496,8 @@ static int check_args(const struct remap_args *a)
 	return a->new_start < a->old_end && new_end > a->start ? -EINVAL : 0;
 }
 
-PAGEFS_API int pagefs_mremap(struct pagefs *p, void *addr, size_t old_len,
-			     size_t new_len, int flags, void *new_addr,
-			     void **addrp)
+int remap_memory(struct pagefs *p, void *addr, size_t old_len, size_t new_len,
+		 int flags, void *new_addr, void **addrp)
 {
 	struct remap_args a = {
 		.new_len = PAGE_UP(new_len),
@@ -523,4 +527,13 @@ PAGEFS_API int pagefs_mremap(struct pagefs *p, void *addr, size_t old_len,
 	if (!err)
 		*addrp = (void *)start;
 	return err;
+}
+
+PAGEFS_API int pagefs_mremap(struct pagefs *p, void *addr, size_t old_len,
+			     size_t new_len, int flags, void *new_addr,
+			     void **addrp)
+{
+	if (flags & REMAP_IN_REGION)
+		return -EINVAL;
+	return remap_memory(p, addr, old_len, new_len, flags, new_addr, addrp);
 }

@@ -4,6 +4,7 @@
  *
  *   mmap(fd)  file of a pagefs mount? --> pagefs_mmap
  *                                           not to be served: say why, once
+ *             no file, --anon         --> preload_anon.c
  *             anything else           --> the kernel's
  *   munmap(range) = | OUTSIDE | RESERVED | MAPPED | FOREIGN | ...   table_piece
  *                    kernel's   nothing    pagefs_  back to the region
@@ -74,8 +75,9 @@ static int map_file(void *addr, size_t len, int prot, int flags, int fd,
 	struct pagefs *p;
 	int err;
 
-	/* A private copy may be written to: that is the kernel's to make. */
-	if ((flags & MAP_TYPE) == MAP_PRIVATE && prot & ~PROT_READ)
+	/* Copies are the kernel's to make, unless memory is to be ours. */
+	if ((flags & MAP_TYPE) == MAP_PRIVATE && prot & ~PROT_READ &&
+	    !preload_wants_copies(len))
 		return -EOPNOTSUPP;
 	err = connect_file(fd, &p);
 	if (err)	/* not to be taken for the file's permissions */
@@ -120,6 +122,9 @@ PAGEFS_API void *mmap(void *addr, size_t len, int prot, int flags, int fd,
 		errno = saved;
 		if (!err)
 			return mapped;
+	} else if (preload_map_anon(addr, len, prot, flags, &mapped)) {
+		errno = saved;
+		return mapped;
 	}
 	mapped = map_foreign(addr, len, prot, flags, fd, pos);
 	/* W2: if that fails, too, there is nothing to explain. */

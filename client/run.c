@@ -10,6 +10,7 @@
  * Exit status as of env(1): the program's; 125 for what fails here, 126 if the
  * program cannot be run, 127 if it is not found.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <limits.h>
@@ -28,6 +29,10 @@ static const char usage[] =
 "Usage: pagefs-run [OPTION] [--] PROGRAM [ARGUMENT...]\n"
 "Run PROGRAM with mmap(2) of files on pagefs mounts served by the daemon.\n"
 "\n"
+"  -a, --anon[=MIN]  memory of the program, too: what it maps or allocates in\n"
+"                 pieces of MIN bytes or more (default 1M), and private copies\n"
+"                 of files; with --mount\n"
+"  -m, --mount=DIR  the mount whose daemon has it\n"
 "  -d, --direct   open files for reading and writing with O_DIRECT, if they are\n"
 "                 pagefs files: no copies in the kernel, and first stores to\n"
 "                 mapped pages cost a fifth (see pagefsd(8), --track-stores)\n"
@@ -39,6 +44,8 @@ static const char usage[] =
 "PAGEFS_PRELOAD names the library to load instead of " LIBRARY ".\n";
 
 static const struct option options[] = {
+	{ "anon", optional_argument, NULL, 'a' },
+	{ "mount", required_argument, NULL, 'm' },
 	{ "direct", no_argument, NULL, 'd' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -97,12 +104,58 @@ static int set_preload(const char *library)
 	return err;
 }
 
+static void fail(const char *what, const char *why)
+{
+	fprintf(stderr, "pagefs-run: %s: %s\n", what, why);
+	exit(EXIT_OURS);
+}
+
+/* Bytes, to the environment: the library need not know of suffixes. */
+static void set_anon(const char *arg)
+{
+	const char *suffixes = "KMG", *suffix;
+	unsigned long long min;
+	char *end, value[32];
+
+	errno = 0;
+	min = strtoull(arg ?: "1M", &end, 10);
+	suffix = *end ? strchr(suffixes, *end) : NULL;
+	if (errno || (arg && !isdigit((unsigned char)*arg)) || !min ||
+	    min > 1ULL << 33 || (*end && (!suffix || end[1])))
+		fail(arg, "no size: a number with K, M or G");
+	if (suffix)
+		min <<= 10 * (suffix - suffixes + 1);
+	snprintf(value, sizeof(value), "%llu", min);
+	setenv("PAGEFS_RUN_ANON", value, 1);
+}
+
+/* As the program will find it, whatever its directory is. */
+static void set_mount(const char *arg)
+{
+	char *path = realpath(arg, NULL);
+
+	if (!path)
+		fail(arg, strerror(errno));
+	setenv("PAGEFS_RUN_MOUNT", path, 1);
+	free(path);
+}
+
 static void parse(int argc, char **argv)
 {
+	bool anon = false, mount = false;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "+dqvhV", options, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "+a::m:dqvhV", options,
+				  NULL)) != -1) {
 		switch (opt) {
+		case 'a':
+			set_anon(optarg);
+			anon = true;
+			break;
+		case 'm':
+			set_mount(optarg);
+			mount = true;
+			break;
 		case 'd':
 			setenv("PAGEFS_RUN_DIRECT", "1", 1);
 			break;
@@ -123,6 +176,9 @@ static void parse(int argc, char **argv)
 			exit(EXIT_OURS);
 		}
 	}
+	if (anon != mount)
+		fail(anon ? "--anon" : "--mount",
+		     "--anon and --mount go together");
 }
 
 int main(int argc, char **argv)
@@ -145,12 +201,9 @@ int main(int argc, char **argv)
 		return EXIT_OURS;
 	}
 	err = set_preload(library);
-	if (err) {
-		fprintf(stderr, "pagefs-run: %s: %s\n", library,
-			err == -EINVAL ? "cannot be preloaded from a path with a blank or a colon" :
-			strerror(-err));
-		return EXIT_OURS;
-	}
+	if (err)
+		fail(library, err == -EINVAL ? "cannot be preloaded from a path with a blank or a colon" :
+		     strerror(-err));
 	execvp(argv[0], argv);
 	err = errno;
 	fprintf(stderr, "pagefs-run: %s: %s\n", argv[0], strerror(err));

@@ -98,6 +98,17 @@ check "says once why the kernel maps a file" \
 	[ "$(grep -c 'private: mapped by the kernel instead: ' "$T/out")" = 1 ]
 run "quietly" timeout 300 "$PAGEFS_RUN" --quiet "$CLIENT/test_preload" "$MNT/run"
 check "it says nothing then" [ ! -s "$T/out" ]
+run "malloc(3), mmap(2) and fork(2) under pagefs-run --anon" timeout 300 \
+	"$PAGEFS_RUN" --anon=1M --mount="$MNT" "$CLIENT/test_malloc" "$MNT/run"
+check "all of it was the daemon's" [ ! -s "$T/out" ]
+cp "$MNT/.pagefs/vm/overcommit_memory" "$MNT/.pagefs/vm/overcommit_ratio" "$T"
+echo 2 >"$MNT/.pagefs/vm/overcommit_memory"
+echo 50 >"$MNT/.pagefs/vm/overcommit_ratio"
+run "fork() is refused what may not be promised" timeout 300 \
+	"$PAGEFS_RUN" --anon=1M --mount="$MNT" "$CLIENT/test_malloc" "$MNT/run" refused
+for name in overcommit_memory overcommit_ratio; do
+	cat "$T/$name" >"$MNT/.pagefs/vm/$name"
+done
 status() {
 	local want=$1 is=0
 	shift
@@ -109,6 +120,14 @@ check "126: not a program" status 126 "$PAGEFS_RUN" -- /etc/passwd
 check "125: no program named" status 125 "$PAGEFS_RUN"
 check "the program's own status" status 3 "$PAGEFS_RUN" sh -c 'exit 3'
 check "--version" "$PAGEFS_RUN" --version
+for args in --anon --mount=/ "--anon=x --mount=$MNT" "--anon=0 --mount=$MNT" \
+	    "--anon=1T --mount=$MNT" "--anon --mount=/nonexistent"; do
+	# shellcheck disable=SC2086
+	check "125: $args" status 125 "$PAGEFS_RUN" $args true
+done
+check "no mount is no reason to go without memory" \
+	"$PAGEFS_RUN" --anon --mount=/ python3 -c 'len(bytearray(4 << 20))'
+check "which is said" grep -q 'memory is had from the kernel' "$T/out"
 check "no library is no reason to go without" \
 	status 125 env PAGEFS_PRELOAD=/nonexistent.so "$PAGEFS_RUN" true
 
