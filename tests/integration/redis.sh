@@ -7,7 +7,7 @@
 . "${0%/*}/anonlib.sh"
 : "${PAGEFS_RUN:?names the pagefs-run program}"
 need redis-server redis-cli
-MB=${MB:-128}
+MB=${MB:-72}
 MEMORY=${MEMORY:-48M}
 SWAP=${SWAP:-$((MB * 4))M}
 
@@ -41,8 +41,12 @@ end_redis() {
 
 # Two counters that are only ever equal, but in the middle of a transaction.
 write_on() {
+	local i=0
+
 	while :; do
-		printf 'MULTI\nINCR a\nINCR b\nEXEC\nSET w:%d %0512d\n' $((i++ % 5000)) $i
+		printf 'MULTI\nINCR a\nINCR b\nEXEC\nSET w:%d %0512d\n' \
+			$((i % 5000)) $i
+		i=$((i + 1))
 	done | cli >/dev/null 2>&1
 }
 
@@ -60,7 +64,7 @@ run_redis "$PAGEFS_RUN" --anon --mount="$MNT" --
 echo "== $MB MiB of values"
 check "values are stored" cli debug populate $((MB << 10)) key 960
 digest=$(cli debug digest)
-[ "$(stat_of pswpout)" -ge $((MB * 256 / 4)) ] ||
+[ "$(stat_of pswpout)" -ge $((MB * 256 / 8)) ] ||
 	fail "only $(stat_of pswpout) pages went to swap"
 echo "  $(stat_of pswpout) pages to swap"
 

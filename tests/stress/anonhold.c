@@ -64,7 +64,7 @@ static void each_page(int (*fn)(unsigned long page))
 	unsigned long results[NR_RESULTS] = { 0 };
 
 	for (volatile unsigned long i = 0; i < nr_pages; i++) {
-		int result = LOST;
+		volatile int result = LOST;	/* outlives the jump */
 
 		if (!sigsetjmp(bus, 1))
 			result = fn(i);
