@@ -318,17 +318,23 @@ static unsigned long lruvec_size(const struct lruvec *lruvec)
 /* Old costs fade as new ones come, as in Linux. */
 void lru_note_cost(struct lruvec *lruvec, enum lru_kind kind, unsigned long nr)
 {
+	unsigned long anon, file;
+
 	if (!nr)
 		return;
 	mutex_lock(&lruvec->lock);
+	anon = lruvec->anon_cost;
+	file = lruvec->file_cost;
 	if (kind == LRU_FILE)
-		lruvec->file_cost += nr;
+		file += nr;
 	else
-		lruvec->anon_cost += nr;
-	if (lruvec->anon_cost + lruvec->file_cost > lruvec_size(lruvec) / 4) {
-		lruvec->anon_cost /= 2;
-		lruvec->file_cost /= 2;
+		anon += nr;
+	if (anon + file > lruvec_size(lruvec) / 4) {
+		anon /= 2;
+		file /= 2;
 	}
+	WRITE_ONCE(lruvec->anon_cost, anon);
+	WRITE_ONCE(lruvec->file_cost, file);
 	mutex_unlock(&lruvec->lock);
 }
 
