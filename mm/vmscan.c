@@ -54,6 +54,7 @@
 #define SWAP_CLUSTER_MAX	32UL	/* pages in one batch; Linux's number */
 #define SWAP_BATCH		128u	/* pages to swap out together: 512 KiB */
 #define TINY_KIND		16u	/* part of the other kind; arbitrary */
+#define NO_SWAP_PRIORITY	3	/* from 1/4 of the lists on; arbitrary */
 #define ANY_ZONE_PRIORITY	3	/* from 1/4 of the lists on; arbitrary */
 #define RECLAIM_WAIT_MS		100	/* as Linux's reclaim_throttle() */
 
@@ -350,7 +351,7 @@ static unsigned long scan_share(const struct lruvec *lruvec, bool file)
 	unsigned long ap, fp;
 
 	if (!total_swap_pages())
-		return file ? 256 : 0;
+		return 256;
 	/* As good as alone: then in pieces that are worth an I/O. */
 	if (kind_size(lruvec, !file) * TINY_KIND < kind_size(lruvec, file))
 		return 256;
@@ -433,6 +434,11 @@ static unsigned long get_scan_count(const struct lruvec *lruvec,
 	unsigned long share = scan_share(lruvec, lru_is_file(lru)), nr;
 
 	if (!size || !share)
+		return 0;
+	/* Without swap only what is clean can go, copies of files and zeros:
+	 * looked for when files have nothing more to give. */
+	if (!lru_is_file(lru) && !total_swap_pages() &&
+	    priority >= NO_SWAP_PRIORITY)
 		return 0;
 	/* In proportion, but when all else has failed. */
 	nr = priority ? (size >> priority) * share / 256 : size;

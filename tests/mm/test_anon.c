@@ -448,6 +448,32 @@ static void private_file_ends_with_the_file(void)
 	down();
 }
 
+/* What nobody has stored to is in the file: it needs no swap to go. */
+static void clean_copies_go_without_swap(void)
+{
+	const unsigned long nr = 3000;
+	struct fake_mapped *large;
+	unsigned long at = 0;
+	unsigned long i;
+
+	up_with(8 << 20, FAKE_SYNC, 0);
+	atomic_store(&vm_tunables.overcommit_memory, OVERCOMMIT_ALWAYS);
+	large = fake_mapped_new(fake_file_new(&disk, nr << PAGE_SHIFT,
+					      nr << PAGE_SHIFT), 32);
+	CU_ASSERT_EQUAL(fake_mmap_private(c, large, 0, nr, RW, &at), 0);
+	CU_ASSERT(stores(c, at, 5));
+	for (i = 1; i < nr; i++)
+		if (!loads(c, at + i * PAGE_SIZE, fake_word(i << PAGE_SHIFT)))
+			break;
+	CU_ASSERT_EQUAL(i, nr);
+	CU_ASSERT(loads(c, at, 5));
+	check();
+	CU_ASSERT_EQUAL(fake_munmap(c, at, nr), 0);
+	fake_mapped_free(large);
+	atomic_store(&vm_tunables.overcommit_memory, OVERCOMMIT_GUESS);
+	down();
+}
+
 /* ---- address spaces ---- */
 
 static void munmap_frees_all(void)
@@ -1124,6 +1150,8 @@ static const struct test_case cases[] = {
 	{ "zeros stored over a file's bytes stay", zeros_over_a_file_stay },
 	{ "a private mapping of a file ends with the file",
 	  private_file_ends_with_the_file },
+	{ "copies of a file nobody has stored to go without swap",
+	  clean_copies_go_without_swap },
 	{ "munmap frees pages and slots", munmap_frees_all },
 	{ "MADV_DONTNEED gives zeros, or the file's bytes", dontneed_gives_zeros },
 	{ "mremap keeps the bytes", mremap_keeps_the_bytes },
