@@ -213,6 +213,7 @@ static int demote_drop(struct page **pages, unsigned int nr)
 	}
 	for (unsigned int i = 0; i < nr; i++)
 		drop_frozen(pages[i]);
+	window_uncharge(nr);
 	count_vm_events(PGDEMOTE_DROP, nr);
 	return 0;
 }

@@ -12,6 +12,9 @@
  *     client may still use it, as if before the truncate; it cannot make it
  *     come back, since faults look for the page in the cache.
  *
+ * I3. What was charged for the window is given back after its memory is, or
+ *     others would take more than there is.
+ *
  * Locks:  invalidate_lock (write, the caller's) > page lock > tree_lock.
  * Source: Linux mm/truncate.c.
  */
@@ -22,18 +25,23 @@
 #include "swap.h"
 #include "window_i.h"
 
-/* Context: page locked. */
-static void truncate_page(struct address_space *mapping, struct page *page)
+/* Context: page locked. Return: pages whose memory is in the window still. */
+static unsigned int truncate_page(struct address_space *mapping,
+				  struct page *page)
 {
+	unsigned int nr = 0;
+
 	if (page_mapping(page) != mapping)
-		return;		/* reclaimed while we waited for the lock */
+		return 0;	/* reclaimed while we waited for the lock */
 	wait_on_page_writeback(page);
 	if (PageWindow(page)) {
 		unmap_mapping_range(mapping, page->index, page->index);
 		window_forget_page(page);
+		nr = 1;
 	}
 	cancel_dirty_page(page);
 	delete_from_page_cache(page);
+	return nr;
 }
 
 /* Pages of the range are in the window no more. */
@@ -56,18 +64,21 @@ void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
 	pgoff_t index = lstart >> PAGE_SHIFT, last = lend >> PAGE_SHIFT;
 	struct page *pages[PAGEVEC_SIZE];
 	pgoff_t first = index;
+	unsigned long charged = 0;
 	unsigned int nr;
 
 	while ((nr = find_get_pages_range(mapping, &index, last, PAGEVEC_SIZE,
 					  pages, ANY_TAG))) {
 		for (unsigned int i = 0; i < nr; i++) {
 			lock_page(pages[i]);
-			truncate_page(mapping, pages[i]);
+			charged += truncate_page(mapping, pages[i]);
 			unlock_page(pages[i]);
 			put_page(pages[i]);
 		}
 	}
 	truncate_window(mapping, first, last);
+	if (charged)
+		window_uncharge(charged);	/* now that it is gone: I3 */
 	reclaim_progress();
 }
 

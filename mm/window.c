@@ -409,7 +409,6 @@ void window_forget_page(struct page *page)
 
 	lru_clear_window(page);
 	atomic_fetch_sub(&w->nr_pages, 1);
-	window_uncharge(1);
 }
 
 void window_restore_page(struct page *page)

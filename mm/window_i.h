@@ -58,7 +58,8 @@ unsigned int window_zero_pages(struct page **pages, unsigned int nr);
 void window_punch(struct address_space *mapping, pgoff_t index, pgoff_t nr);
 void window_destroy(struct address_space *mapping);
 /* A page leaves the window and then the cache: it has no bytes until it is
- * freed. Page locked; the memfd is the caller's. */
+ * freed. Page locked; the memfd is the caller's to punch, and what was charged to
+ * be given back after that. */
 void window_forget_page(struct page *page);
 /*
  * The client has no page where we have one: it was punched behind our back.

@@ -89,8 +89,9 @@ if [ "$(id -u)" = 0 ] && command -v losetup >/dev/null &&
 	check "swapon" "$PAGEFSCTL" --mount="$MNT" swapon "$LOOP"
 	hold 64
 	check "it is in use" test "$(used)" -gt 20000
-	# Its second half is no more: reads there fail.
+	# Two thirds of it are no more: reads there fail.
 	truncate -s 30M "$T/disk"
+	losetup -c "$LOOP"
 	answer=$(ask check)
 	echo "  $answer"
 	check "some pages raise SIGBUS" eval '[[ $answer =~ lost\ [1-9] ]]'
