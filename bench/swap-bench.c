@@ -43,7 +43,7 @@ const char *const row_names[NR_ROWS] = {
 #define TURN_SECONDS	180
 
 static struct swap_bench bench = {
-	.size = 1ULL << 30, .memory = 256ULL << 20, .seconds = 3, .pass = 20,
+	.size = 1ULL << 30, .memory = 256ULL << 20, .seconds = 3, .pass = 60,
 	.rounds = 3, .seed = 1, .machine = "",
 };
 
@@ -145,7 +145,7 @@ static void usage(FILE *f)
 		"  --size=MIB      of anonymous memory (1024)\n"
 		"  --memory=MIB    for each system (256)\n"
 		"  --seconds=S     limit of a random row (3)\n"
-		"  --pass=S        limit of a sequential one, but for the first (20)\n"
+		"  --pass=S        limit of a sequential one, but for the first (60)\n"
 		"  --rounds=N (3)  --seed=N (1)\n"
 		"  --rows=A,B      of first_write seq_read rand_read 8_threads\n"
 		"                  rand_write rewrite; the first is always done\n"

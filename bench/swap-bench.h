@@ -57,6 +57,7 @@ struct swap_bench {
 /* Of one row, in memory shared with its process. Times in us. */
 struct cell {
 	bool done;
+	bool cut;		/* a sequential row that reached its limit */
 	uint64_t ops;
 	uint64_t in, out;	/* pages swapped meanwhile */
 	double seconds;

@@ -3,7 +3,9 @@
  * bench/swap_report.c - what swap-bench has found, as tables and JSON lines
  *
  * A value is the median over the rounds. pagefs is compared with the better of
- * the kernel's two settings of vm.page-cluster, in each row.
+ * the kernel's two settings of vm.page-cluster, in each row. A sequential row
+ * that was cut short says so: pages are dirty that should have been written, and
+ * the rows after it write them.
  */
 #include <string.h>
 #include <sys/utsname.h>
@@ -18,6 +20,7 @@ struct summary {
 	double us, least, most;	/* a page; median and extremes */
 	double in, out;		/* pages swapped, an access */
 	double cpu;		/* us, an access */
+	bool cut;		/* one of its rounds */
 	struct latency lat;
 	uint64_t ops;
 };
@@ -47,6 +50,7 @@ static struct summary summarize(const struct cell (*cells)[NR_ROWS], int row,
 		s.least = !s.rounds || us < s.least ? us : s.least;
 		s.most = us > s.most ? us : s.most;
 		s.ops += c->ops;
+		s.cut |= c->cut;
 		s.rounds++;
 	}
 	s.us = MEDIAN_OF(cells, rounds, row, c->seconds * 1e6 / (double)c->ops);
@@ -80,11 +84,12 @@ static void print_row(const struct summary *row, int r)
 
 		if (!v->rounds)
 			continue;
-		printf("%-12s%-9s%8.2f +-%2.0f%%%8.0f%9.2f%9.2f%9.1f%10.0f%7.2f%7.2f%8.1f%9.2f\n",
+		printf("%-12s%-9s%8.2f +-%2.0f%%%8.0f%9.2f%9.2f%9.1f%10.0f%7.2f%7.2f%8.1f%9.2f%s\n",
 		       row_names[r], system_names[s], v->us,
 		       50 * (v->most - v->least) / v->us, mb_a_second(v->us),
 		       v->lat.p50, v->lat.p99, v->lat.p999, v->lat.max,
-		       v->in, v->out, v->cpu, ratio(v->us, kernel_us(row)));
+		       v->in, v->out, v->cpu, ratio(v->us, kernel_us(row)),
+		       v->cut ? "  cut short" : "");
 	}
 }
 

@@ -304,6 +304,7 @@ static void run_row(enum swap_row row, unsigned int round)
 	cell.ops = gather(t, threads, run.shared->samples);
 	latency_of(run.shared->samples, cell.ops, &cell.lat);
 	cell.done = run.b->rows[row];
+	cell.cut = is_sequential(row) && cell.ops < accesses_wanted(threads);
 	run.shared->cells[run.sys][round][row] = cell;
 }
 
