@@ -22,10 +22,13 @@ PAGE = 4096
 MSG = struct.Struct("=IHHIi8Q")
 MAGIC, VERSION = 0x53464750, 3
 (HELLO, UFFD, MMAP, COMMIT, MUNMAP, MPROTECT, MREMAP, MADVISE, MSYNC, MLOCK,
- MUNLOCK, MINCORE, STATS) = range(1, 14)
+ MUNLOCK, MINCORE, STATS, MMAP_ANON, FORK, ADOPT, INHERIT, MMAP_SHM,
+ SHM_UNLINK) = range(1, 20)
 HAVE_UFFD, USE_DEV, WANT_ASYNC = 1, 2, 4
 UFFD_SYNC, UFFD_ASYNC = 0, 1
 FIXED, NOREPLACE, PRIVATE, MAYMOVE = 1, 2, 0x10, 0x20
+COW, SHARED_ANON = 0x40, 0x80
+SHM_CREATE, SHM_EXCL = 1, 2
 INFO = struct.Struct("=IIQ112s")
 IOC_INFO = 2 << 30 | INFO.size << 16 | ord("P") << 8 | 0x50
 OFFER = struct.Struct("=3Q")
@@ -41,6 +44,7 @@ WPFLT = 3
 EPERM, EBADF, ENOMEM, EACCES, EFAULT, EEXIST = 1, 9, 12, 13, 14, 17
 EPROTO = 71
 EINVAL, ENOTTY = 22, 25
+ENOENT, EBUSY, ENODATA = 2, 16, 61
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
@@ -187,6 +191,23 @@ class Client:
         if err:
             raise OSError(-err, "COMMIT")
         return args[0]
+
+    def map_anon(self, size, flags=0, prot=READ | WRITE):
+        err, args, fds, _ = self.ask(MMAP_ANON, 0, size, prot, flags)
+        if err:
+            raise OSError(-err, "MMAP_ANON")
+        err = self.place(args[0], size, prot, args[1], fds[0], args[2])
+        if err:
+            raise OSError(-err, "COMMIT")
+        return args[0]
+
+    def another(self):
+        """one more connection of this process"""
+        c = Client.__new__(Client)
+        c.mnt, c.uffd, c.region = self.mnt, None, self.region
+        c.sock = connect(self.mnt)
+        c.hello()
+        return c
 
     def unmap(self, addr, size):
         ok(libc.mprotect(addr, size, 0), "mprotect")
@@ -654,6 +675,122 @@ def registers_by_itself(mnt):
     reg = struct.pack("=QQQQ", mem, 4 * PAGE, 1, 0)
     fcntl.ioctl(c.uffd, 0xC020AA00, bytearray(reg))
     peek(mem)	# SIGBUS
+
+
+# ---- memory without a file ----
+
+def inherit(c, addr, size):
+    """attaches what ADOPT has brought there; its first byte"""
+    while size:
+        err, args, fds, _ = c.ask(INHERIT, addr, size)
+        assert err == 0, err
+        assert args[0] == addr and 0 < args[3] <= size
+        assert c.place(addr, args[3], READ | WRITE, args[1], fds[0],
+                       args[2]) == 0
+        addr += args[3]
+        size -= args[3]
+
+
+def honest_memory(mnt):
+    """private and shared memory, and what a child inherits of them"""
+    c = Client(mnt)
+    mine, ours = c.map_anon(8 * PAGE), c.map_anon(8 * PAGE, SHARED_ANON)
+    assert peek(mine, 8 * PAGE) == bytes(8 * PAGE)
+    poke(mine, b"mine"), poke(ours, b"ours")
+    kept = c.another()
+    err, token, _, _ = kept.ask(FORK)
+    assert err == 0, err
+    poke(mine, b"more")
+
+    def child():
+        d = Client(mnt)
+        assert d.err(ADOPT, *token[:2]) == 0
+        inherit(d, mine, 8 * PAGE), inherit(d, ours, 8 * PAGE)
+        assert peek(mine, 4) == b"mine" and peek(ours, 4) == b"ours"
+        poke(mine, b"its "), poke(ours, b"both")
+    in_child(child)
+    assert peek(mine, 4) == b"more" and peek(ours, 4) == b"both"
+    c.unmap(mine, 8 * PAGE), c.unmap(ours, 8 * PAGE)
+
+
+def absurd_memory(mnt):
+    c = Client(mnt)
+    fd = data_file(mnt)
+    big = [0, 1, PAGE - 1, PAGE, TASK_SIZE - PAGE, TASK_SIZE, TASK_SIZE + 1,
+           1 << 47, 1 << 52, 1 << 63, (1 << 64) - PAGE, (1 << 64) - 1]
+    kept = c.map_anon(16 * PAGE)
+    poke(kept, b"kept")
+    for addr in big:
+        for size in big:
+            over = addr <= kept < addr + size
+            for flags in (0, FIXED, NOREPLACE, SHARED_ANON, FIXED | SHARED_ANON,
+                          COW, PRIVATE, 1 << 63):
+                if over and flags & FIXED:
+                    continue    # it would be replaced
+                c.err(MMAP_ANON, addr, size, READ, flags)
+                c.err(MMAP_SHM, addr, size, READ, flags, addr, 0, 1)
+            c.err(INHERIT, addr, size)
+            c.err(ADOPT, addr, size)
+            for advice in 4, 8, 9, 1 << 63:     # DONTNEED, FREE, REMOVE
+                if not over:
+                    c.err(MADVISE, addr, size, advice)
+            c.err(MMAP, addr, size, READ, COW | PRIVATE, size,
+                  offer(fd, c.cookie))
+    number = offer(fd, c.cookie)
+    assert c.err(MMAP, 0, PAGE, READ, COW, 0, number) == -EINVAL
+    assert c.err(MMAP_ANON, 0, PAGE, 8, 0) == -EINVAL
+    assert c.err(MADVISE, kept, PAGE, 9) == -EINVAL
+    assert c.err(MMAP_SHM, 0, PAGE, READ, 0, 0o600, 4, 1) == -EINVAL
+    # no name; something behind its end
+    assert c.err(MMAP_SHM, 0, PAGE, READ, 0, 0o600, SHM_CREATE) == -EINVAL
+    assert c.err(MMAP_SHM, 0, PAGE, READ, 0, 0o600, SHM_CREATE, 97,
+                 98) == -EINVAL
+    assert c.err(SHM_UNLINK, 0, 0, 0, 0, 0, 0, 98) == -ENOENT
+    assert peek(kept, 4) == b"kept"
+
+
+def tokens(mnt):
+    """of a copy: one that is none, one used twice, by the parent, too late"""
+    c = Client(mnt)
+    a, b, twice = c.another(), c.another(), c.another()
+    assert a.err(FORK) == -ENODATA
+    addr = c.map_anon(PAGE)
+    poke(addr, b"mine")
+    token = a.ask(FORK)[1]
+    # a connection that has one is for nothing else
+    assert twice.err(FORK) == 0 and closed(lambda: twice.err(FORK))
+    late = b.ask(FORK)[1]
+    b.sock.close()
+    assert c.err(ADOPT, token[0], token[1] ^ 1) == -ENOENT
+    assert c.err(ADOPT, 0, 0) == -ENOENT
+    until(10, lambda: c.err(ADOPT, *late[:2]) == -ENOENT)
+
+    def child():
+        d = Client(mnt)
+        assert d.err(INHERIT, addr, PAGE) == -EINVAL
+        assert d.err(ADOPT, *token[:2]) == 0
+        assert d.err(ADOPT, *token[:2]) == -ENOENT
+        inherit(d, addr, PAGE)
+        assert peek(addr, 4) == b"mine"
+    in_child(child)
+    # who has memory adopts nothing
+    again = c.another().ask(FORK)[1]
+    assert c.err(ADOPT, *again[:2]) in (-EBUSY, -ENOENT)
+    assert peek(addr, 4) == b"mine"
+
+
+def too_many_copies(mnt):
+    """nobody comes for them"""
+    c = Client(mnt)
+    c.map_anon(PAGE)
+    conns, refused = [], 0
+    for _ in range(100):
+        try:
+            conns.append(c.another())
+            refused += conns[-1].err(FORK) != 0
+        except (Closed, ConnectionError):
+            refused += 1
+    assert 0 < refused < 100, refused
 
 
 # ---- dying ----
@@ -1297,7 +1434,8 @@ CASES = [f for f in (
     wrong_descriptors, without_hello, without_uffd, not_a_uffd, not_a_second_uffd,
     wrong_files,
     wrong_cookies, numbers_used_twice, numbers_of_others, too_many_offers,
-    killed_with_offers, read_only, absurd_numbers, commit_nothing, killed_at_every_step,
+    killed_with_offers, read_only, absurd_numbers, commit_nothing,
+    honest_memory, absurd_memory, tokens, too_many_copies, killed_at_every_step,
     exits_with_requests, execs, execs_keeping_descriptors, closes_all,
     unmaps_behind_our_back, maps_over, remaps_behind_our_back,
     may_write_in_the_end, remove_behind_our_back, floods_requests, floods_from_many_connections,

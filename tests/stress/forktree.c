@@ -392,8 +392,10 @@ static void run(void)
 		if (!me.is_root && !pick(2000))
 			break;
 	}
-	check_all(&areas[0]);
-	check_all(&areas[1]);
+	if (!atomic_load(&model->nr_failed)) {
+		check_all(&areas[0]);
+		check_all(&areas[1]);
+	}
 	if (me.is_root)
 		return;
 	reap(0);
