@@ -52,6 +52,7 @@ static sigset_t saved_mask;	/* of the thread in fork() */
 _Thread_local struct this_fork this_fork
 	__attribute__((tls_model("initial-exec")));
 bool fork_eager;
+static bool is_restored;	/* in the child: restore_once() has been called */
 
 /* ---- the parent ---- */
 
@@ -126,6 +127,8 @@ static void copy_memory(struct pagefs *p)
 		this_fork.err = sock;
 }
 
+static bool restore_once(void);
+
 static void before_fork(void)
 {
 	struct pagefs *p;
@@ -144,6 +147,9 @@ static void before_fork(void)
 	for (p = conns; p; p = p->next)
 		pthread_mutex_lock(&p->pool.lock);
 	heap_before_fork();
+	is_restored = false;
+	if (fork_eager)
+		fork_early_arm(restore_once);
 }
 
 static void after_in_parent(void)
@@ -151,6 +157,7 @@ static void after_in_parent(void)
 	sigset_t old = saved_mask;
 	struct pagefs *p;
 
+	fork_early_disarm();
 	heap_after_fork();
 	for (p = conns; p; p = p->next)
 		pthread_mutex_unlock(&p->pool.lock);
@@ -335,9 +342,8 @@ static void restore(struct pagefs *p)
 	heap_free(list);
 }
 
-static void after_in_child(void)
+static void restore_all(void)
 {
-	sigset_t old = saved_mask;
 	struct pagefs *p;
 
 	if (this_fork.strict && this_fork.err)
@@ -360,6 +366,24 @@ static void after_in_child(void)
 		layout_unlock(p);
 	}
 	pthread_mutex_unlock(&conns_lock);
+}
+
+/* False: it has been done. */
+static bool restore_once(void)
+{
+	if (is_restored)
+		return false;
+	is_restored = true;
+	restore_all();
+	return true;
+}
+
+static void after_in_child(void)
+{
+	sigset_t old = saved_mask;
+
+	restore_once();
+	fork_early_disarm();
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 

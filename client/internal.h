@@ -498,7 +498,14 @@ struct this_fork {
 };
 extern _Thread_local struct this_fork this_fork
 	__attribute__((tls_model("initial-exec")));
-/* Is a child to connect in fork() even if nothing is mapped? */
+/* May the program's malloc() have its memory from us? Then a child connects in
+ * fork() even if nothing is mapped, and touches memory before its handlers. */
 extern bool fork_eager;
+
+/* ---- fork_early.c ---- */
+
+/* Until disarmed, a child's SIGSEGV calls @fn, unless that says false. */
+void fork_early_arm(bool (*fn)(void));
+void fork_early_disarm(void);
 
 #endif /* PAGEFS_CLIENT_INTERNAL_H */

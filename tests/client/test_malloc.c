@@ -3,11 +3,12 @@
  * tests/client/test_malloc.c - malloc(3), mmap(2) and fork(2) of a program under
  *                              pagefs-run --anon=1M
  *
- *	pagefs-run --anon=1M --mount=MNT test_malloc MNT [refused]
+ *	pagefs-run --anon=1M --mount=MNT test_malloc MNT [refused | files]
  *
  * Uses the system's calls alone; whether memory is pagefs' it asks of the
  * preloaded library. Ends at the first check that fails, with its line.
- * "refused": only that fork() fails where memory may not be promised twice.
+ * "refused": only that fork() fails where memory may not be promised twice;
+ * "files": with another malloc, that children get what it has given.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -274,6 +275,39 @@ static void test_children(void)
 	fclose(file);
 }
 
+/*
+ * With a malloc whose memory is all pagefs', what it gives to the C library, too:
+ * that looks at its files in a child before anybody else can do anything.
+ */
+static void test_files(void)
+{
+	FILE *files[50];
+	char *blocks[200];
+	int status;
+	pid_t pid;
+
+	for (size_t i = 0; i < 200; i++) {
+		blocks[i] = malloc(20000);
+		fill(blocks[i], 20000, (unsigned int)i);
+	}
+	/* Else it is not such a one. What it began with is the kernel's. */
+	CHECK(is_mapped(blocks[199]));
+	for (size_t i = 0; i < 50; i++)
+		CHECK((files[i] = fopen("/dev/null", "w")));
+	for (int round = 0; round < 20; round++) {
+		pid = fork();
+		for (unsigned int i = 0; !pid && i < 200; i++)
+			CHECK(has(blocks[i], 20000, 20000, i));
+		if (!pid) {
+			CHECK(fputs("x", files[7]) >= 0 && !fflush(files[7]));
+			free(blocks[5]);
+			CHECK(malloc(3 * MIN));
+			_exit(0);
+		}
+		CHECK(waitpid(pid, &status, 0) == pid && !status);
+	}
+}
+
 /* The daemon may promise little more than there is. */
 static void test_refused(void)
 {
@@ -305,7 +339,10 @@ int main(int argc, char **argv)
 	CHECK(argc >= 2 && symbol);	/* else not under pagefs-run */
 	memcpy(&is_mapped, &symbol, sizeof(symbol));
 	if (argc > 2) {
-		test_refused();
+		if (!strcmp(argv[2], "refused"))
+			test_refused();
+		else
+			test_files();
 		return 0;
 	}
 	test_sizes();

@@ -101,6 +101,14 @@ check "it says nothing then" [ ! -s "$T/out" ]
 run "malloc(3), mmap(2) and fork(2) under pagefs-run --anon" timeout 300 \
 	"$PAGEFS_RUN" --anon=1M --mount="$MNT" "$CLIENT/test_malloc" "$MNT/run"
 check "all of it was the daemon's" [ ! -s "$T/out" ]
+jemalloc=$(ldconfig -p | awk '/libjemalloc.so.2/ { print $NF; exit }')
+if [ -n "$jemalloc" ]; then
+	run "children of a program with a malloc of its own" timeout 300 \
+		env LD_PRELOAD="$jemalloc" "$PAGEFS_RUN" --anon=1M --mount="$MNT" \
+		"$CLIENT/test_malloc" "$MNT/run" files
+else
+	echo "# skipped: no libjemalloc.so.2"
+fi
 cp "$MNT/.pagefs/vm/overcommit_memory" "$MNT/.pagefs/vm/overcommit_ratio" "$T"
 echo 2 >"$MNT/.pagefs/vm/overcommit_memory"
 echo 50 >"$MNT/.pagefs/vm/overcommit_ratio"
