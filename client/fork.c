@@ -129,6 +129,11 @@ static void copy_memory(struct pagefs *p)
 
 static bool restore_once(void);
 
+PAGEFS_API void pagefs_fork_early(void)
+{
+	fork_eager = true;
+}
+
 static void before_fork(void)
 {
 	struct pagefs *p;

@@ -210,6 +210,15 @@ int pagefs_shm_map(struct pagefs *p, const char *name, int oflag, mode_t mode,
  */
 int pagefs_shm_unlink(struct pagefs *p, const char *name);
 
+/**
+ * pagefs_fork_early - children need their memory before their handlers run
+ * For who keeps in such memory what handlers of pthread_atfork(3) touch that were
+ * registered before this library's: an allocator's own state. From now on a child
+ * that does so gets its mappings at that moment; SIGSEGV is this library's between
+ * the fork and its handler, in parent and child. Cannot be undone.
+ */
+void pagefs_fork_early(void);
+
 /* Does @addr lie in a mapping of this library's, of whatever mount? 1 or 0. */
 int pagefs_is_mapped(const void *addr);
 /* The connection whose mapping @addr lies in, or NULL. No further use of it. */

@@ -78,6 +78,9 @@ if [ $? = 2 ]; then
 		timeout 300 bash -c "ulimit -v 4000000 && exec '$CLIENT/test_map'"
 fi
 run "memory without a file, and copies of files" timeout 300 "$CLIENT/test_anon"
+if [ -x "$CLIENT/test_arena" ]; then
+	run "heaps in the daemon's memory" timeout 300 "$CLIENT/test_arena"
+fi
 run "children have what their parent has" timeout 300 "$CLIENT/test_fork"
 run "so have those of a program with libpagefs.a in it" \
 	timeout 300 "$CLIENT/test_fork_static"
