@@ -73,7 +73,7 @@ check_folder include "$lib"
 check_folder mm "$lib"
 check_folder fs '<(uv|linux/userfaultfd)'
 check_folder daemon '^$'
-check_client client '^"(internal|preload|sys|pagefs/pagefs|pagefs_wire)\.h"$'
+check_client client '^"(internal|preload|sys|pagefs/pagefs|pagefs/malloc|pagefs_wire)\.h"$'
 check_client client/ctl '^"(ctl|histogram|tracefile|top|pagefs_swap|pagefs_wire)\.h"$'
 check_client examples '^<pagefs/pagefs\.h>$'
 
