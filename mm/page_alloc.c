@@ -165,7 +165,12 @@ static pfn_t reclaim_and_get(gfp_t gfp, unsigned int order,
 		unsigned long freed = try_to_free_pages(gfp, order, highest);
 		pfn_t pfn = get_frames(gfp, order, level);
 
-		if (pfn == PFN_NONE && !drained) {
+		/*
+		 * Lists of other threads are emptied once, and again before it
+		 * is given up: what they have freed since then, as their I/O
+		 * ended, may be all there is.
+		 */
+		if (pfn == PFN_NONE && (!drained || !left)) {
 			drained = true;
 			pfn = drain_and_get(gfp, order, level);
 		}
