@@ -3,36 +3,12 @@
 #
 # anonlib.sh - for tests of memory without a file; sourced after lib.sh
 
-# Bytes of memory behind the daemon's memfds: the arena, and windows.
-memfd_bytes() {
-	local fd sum=0 blocks
-
-	for fd in "/proc/$DAEMON/fd"/*; do
-		case $(readlink "$fd" 2>/dev/null) in
-		/memfd:pagefs*)
-			blocks=$(stat -L -c %b "$fd" 2>/dev/null) || continue
-			case " ${seen:-} " in *" $(stat -L -c %i "$fd") "*) continue ;; esac
-			seen="${seen:-} $(stat -L -c %i "$fd")"
-			sum=$((sum + blocks * 512)) ;;
-		esac
-	done
-	seen=
-	echo "$sum"
-}
-
-# The most it has been, looked at every 0.2 s, goes to $T/budget.
+# The most memory there is behind the daemon's memfds, the arena and windows, from
+# now on, goes to $T/budget.
 watch_budget() {
-	local most=0 now
-
 	rm -f "$T/budget.end"
-	(
-		while [ ! -e "$T/budget.end" ]; do
-			now=$(memfd_bytes)
-			[ "$now" -gt "$most" ] && most=$now
-			sleep 0.2
-		done
-		echo "$most" >"$T/budget"
-	) &
+	python3 "${BASH_SOURCE[0]%/*}/memfds.py" "$DAEMON" "$T/budget.end" \
+		>"$T/budget" &
 	BUDGET_PID=$!
 }
 
