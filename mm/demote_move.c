@@ -32,17 +32,6 @@ void demote_putback(struct page *page)
 	put_page(page);
 }
 
-/* By mapping, then index. */
-static int page_cmp(const void *a, const void *b)
-{
-	const struct page *x = *(struct page *const *)a;
-	const struct page *y = *(struct page *const *)b;
-
-	if (x->mapping != y->mapping)
-		return x->mapping < y->mapping ? -1 : 1;
-	return (x->index > y->index) - (x->index < y->index);
-}
-
 /*
  * Bytes nobody will ask for again: step 2 is spared. From here on nobody can
  * find the page either; who looks for it spins until it is gone, or back.

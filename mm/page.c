@@ -162,6 +162,16 @@ bool page_ref_freeze(struct page *page, int count)
 	return atomic_compare_exchange_strong(&page->refcount, &count, 0);
 }
 
+int page_cmp(const void *a, const void *b)
+{
+	const struct page *x = *(struct page *const *)a;
+	const struct page *y = *(struct page *const *)b;
+
+	if (x->mapping != y->mapping)
+		return x->mapping < y->mapping ? -1 : 1;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
 /* ---- waiting for a bit ---- */
 
 static void futex_wait(atomic_uint *word, unsigned int val)

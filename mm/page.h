@@ -24,6 +24,8 @@ void free_page(struct page *page);
 bool get_page_unless_zero(struct page *page);
 bool page_ref_freeze(struct page *page, int count);
 void page_end_writeback_bit(struct page *page);
+/* For qsort() of struct page *: by mapping, then index. Pages locked. */
+int page_cmp(const void *a, const void *b);
 
 static inline struct address_space *page_mapping(const struct page *page)
 {

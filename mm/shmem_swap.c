@@ -30,16 +30,6 @@
 
 /* ---- out ---- */
 
-static int page_cmp(const void *a, const void *b)
-{
-	const struct page *x = *(struct page *const *)a;
-	const struct page *y = *(struct page *const *)b;
-
-	if (x->mapping != y->mapping)
-		return x->mapping < y->mapping ? -1 : 1;
-	return (x->index > y->index) - (x->index < y->index);
-}
-
 /* Its slot holds what it had when the write began; S1, in end_page_writeback(). */
 static void end_swap_write(struct page *page, int err)
 {
