@@ -500,17 +500,16 @@ static int adopt_areas(struct mm_struct *mm, struct private_copy *copy)
 	if (mm->mmap || mm->anon)
 		return -EBUSY;
 	err = vma_stash_fill(mm, &stash, copy->nr);
-	if (err)
-		return err;
-	mm->anon = copy->sh;
-	for (unsigned int i = 0; i < copy->nr; i++) {
+	if (!err)
+		mm->anon = copy->sh;
+	for (unsigned int i = 0; !err && i < copy->nr; i++) {
 		struct vma_area area = copy->area[i];
 
 		area.file = area.file ?: &copy->sh->file;
 		mmap_region(mm, &area, &stash);
 	}
 	vma_stash_release(&stash);
-	return 0;
+	return err;
 }
 
 int adopt_private(struct mm_struct *mm, struct private_copy *copy)
