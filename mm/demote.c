@@ -65,8 +65,10 @@
 #define MAX_VAIN	4u
 /* kswapd, having found nothing, is left alone for so long. Arbitrary. */
 #define VAIN_MS		50
-/* Times a charge is tried again when demoting helps nobody. */
+/* Times a charge is tried: in all, in vain, and for pages nobody has asked for. */
 #define CHARGE_TRIES	64u
+#define CHARGE_VAIN	16u
+#define CHARGE_AHEAD	4u
 
 /* ---- isolating ---- */
 
@@ -369,13 +371,21 @@ static void wake_for_windows(void)
 
 bool window_charge_or_shrink(unsigned long nr)
 {
-	for (unsigned int tries = 0; tries < CHARGE_TRIES; tries++) {
+	/* More than one is for the future: not worth waiting for. */
+	const gfp_t gfp = nr > 1 ? GFP_USER | __GFP_NORETRY : GFP_USER;
+	const unsigned int max_tries = nr > 1 ? CHARGE_AHEAD : CHARGE_TRIES;
+	unsigned int vain = 0;
+
+	for (unsigned int tries = 0; tries < max_tries; tries++) {
 		if (window_charge(nr)) {
 			wake_for_windows();
 			return true;
 		}
-		if (!shrink_windows(max_t(unsigned long, nr, 16), tries > 1))
-			try_to_free_pages(GFP_USER, 0, ZONE_MOVABLE);
+		if (shrink_windows(max_t(unsigned long, nr, 16), tries > 1) ||
+		    try_to_free_pages(gfp, 0, ZONE_MOVABLE))
+			vain = 0;
+		else if (++vain == CHARGE_VAIN)
+			break;
 	}
 	return false;
 }

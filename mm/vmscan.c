@@ -25,7 +25,7 @@
  *     not referenced                to the inactive head
  *
  * Reclaim writes no file, and to swap from reserves, so it needs no memory. A
- * thread that finds nothing but pages that are dirty or in use waits for progress,
+ * thread that finds nothing but pages that are dirty or locked waits for progress,
  * at most RECLAIM_WAIT_MS.
  *
  * I1. A page is freed only with refcount frozen to 0 under its tree_lock, so
@@ -57,6 +57,7 @@
 #define NO_SWAP_PRIORITY	3	/* from 1/4 of the lists on; arbitrary */
 #define ANY_ZONE_PRIORITY	3	/* from 1/4 of the lists on; arbitrary */
 #define RECLAIM_WAIT_MS		100	/* as Linux's reclaim_throttle() */
+#define HELD_WAIT_MS		1	/* arbitrary: longer than a lookup */
 
 struct scan_control {
 	unsigned long nr_to_reclaim;
@@ -67,7 +68,8 @@ struct scan_control {
 	unsigned long nr_reclaimed;
 	unsigned long nr_dirty;		/* met at the tail, could not go */
 	unsigned long nr_writeback;
-	unsigned long nr_busy;		/* locked (being read) or referenced */
+	unsigned long nr_locked;	/* being read, say */
+	unsigned long nr_held;		/* clean, but referenced */
 	unsigned long nr_pageout;	/* on their way to swap since */
 	unsigned int nr_out;		/* of @out */
 	struct page *out[SWAP_BATCH];	/* locked, to be swapped out */
@@ -107,14 +109,14 @@ static void deadline_after_ms(struct timespec *ts, unsigned int ms)
 	}
 }
 
-/* Sleeps until something was freed or written since @seq, or too long. */
-static void wait_for_progress(unsigned int seq)
+/* Sleeps until something was freed or written since @seq, at most @ms. */
+static void wait_for_progress(unsigned int seq, unsigned int ms)
 {
 	struct timespec deadline;
 
 	blk_flush_plug();
 	thread_will_block();
-	deadline_after_ms(&deadline, RECLAIM_WAIT_MS);
+	deadline_after_ms(&deadline, ms);
 	mutex_lock(&progress.lock);
 	atomic_fetch_add(&progress.waiters, 1);
 	while (atomic_load(&progress.seq) == seq)
@@ -259,11 +261,11 @@ static bool shrink_page(struct page *page, struct scan_control *sc)
 	bool freed = false;
 
 	if (!trylock_page(page)) {
-		sc->nr_busy++;
+		sc->nr_locked++;
 		return false;
 	}
 	if (page_test(page, PG_window)) {
-		sc->nr_busy++;		/* promoted while we had it isolated */
+		sc->nr_held++;		/* promoted while we had it isolated */
 	} else if (page_test(page, PG_writeback)) {
 		sc->nr_writeback++;
 		page_set(page, PG_reclaim);
@@ -277,7 +279,7 @@ static bool shrink_page(struct page *page, struct scan_control *sc)
 		page_set(page, PG_reclaim);
 	} else {
 		freed = remove_mapping(page);
-		sc->nr_busy += !freed;
+		sc->nr_held += !freed;
 	}
 	unlock_page(page);
 	return freed;
@@ -495,6 +497,19 @@ static void shrink_node(pg_data_t *pgdat, struct scan_control *sc)
 
 /* ---- direct reclaim ---- */
 
+/*
+ * Nothing came: waits for what is under way. Who holds a reference is not waited
+ * for long: it may be the caller, or somebody who waits for memory as well.
+ */
+static void throttle(const struct scan_control *sc, unsigned int seq)
+{
+	if (sc->nr_dirty || sc->nr_writeback || sc->nr_locked ||
+	    vm_stat_read(NR_WRITEBACK))		/* windows' have frames, too */
+		wait_for_progress(seq, RECLAIM_WAIT_MS);
+	else if (sc->nr_held)
+		wait_for_progress(seq, HELD_WAIT_MS);
+}
+
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 				enum zone_type highest)
 {
@@ -520,10 +535,8 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 		wakeup_flusher_threads(WB_REASON_RECLAIM);
 	if (!sc.nr_reclaimed)
 		sc.nr_reclaimed = window_drop_snapshots();
-	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY) &&
-	    (sc.nr_dirty || sc.nr_writeback || sc.nr_busy ||
-	     vm_stat_read(NR_WRITEBACK)))	/* windows' have frames, too */
-		wait_for_progress(seq);
+	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY))
+		throttle(&sc, seq);
 	memalloc_restore(saved);
 	return sc.nr_reclaimed + slab;
 }
@@ -578,7 +591,7 @@ bool balance_pgdat(pg_data_t *pgdat)
 	if (sc.nr_dirty && type >= 0)
 		wakeup_flusher_threads(WB_REASON_RECLAIM);
 	if (!sc.nr_reclaimed && type >= 0)
-		wait_for_progress(seq);
+		wait_for_progress(seq, RECLAIM_WAIT_MS);
 	return type < 0 || !sc.nr_reclaimed;
 }
 
