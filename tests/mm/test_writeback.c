@@ -827,14 +827,17 @@ struct pacer {
 static void *paced_writer(void *arg)
 {
 	struct pacer *p = arg;
+	unsigned long written;
 
 	for (unsigned int i = 0; i < 8192 && !p->err; i++) {
 		if (p->stop && atomic_load(p->stop))
 			break;
 		fake_write(p->file, (i % 2048) << PAGE_SHIFT, buf, 4096);
 		p->err = balance_dirty_pages_ratelimited(&p->file->mapping, 1);
-		p->max_dirty = max(p->max_dirty, nr_dirty() +
-				   vm_stat_read(NR_WRITEBACK));
+		/* In this order a page that goes from dirty to written
+		 * meanwhile counts once at most. */
+		written = vm_stat_read(NR_WRITEBACK);
+		p->max_dirty = max(p->max_dirty, written + nr_dirty());
 	}
 	return NULL;
 }
