@@ -27,7 +27,6 @@
  *     is told of each copy, so that it is dropped before the page changes.
  */
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 
 #include "fuse_i.h"
@@ -450,22 +449,6 @@ void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 		reply_err(req, (int)written);
 	else
 		fuse_reply_write(req, (size_t)written);
-}
-
-/*
- * The kernel asks of all files once there is one that can be waited for. Others
- * never wait, as the kernel says itself of files on a disk.
- */
-void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
-	     struct fuse_pollhandle *ph)
-{
-	if (ctl_is_trace(ino)) {
-		op_trace_poll(req, fi->fh, ph);
-		return;
-	}
-	if (ph)
-		fuse_pollhandle_destroy(ph);
-	fuse_reply_poll(req, POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 }
 
 /* As op_file(); of a file of ours there is nothing to write: that is success. */

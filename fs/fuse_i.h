@@ -90,8 +90,6 @@ void op_read(fuse_req_t req, fuse_ino_t ino, size_t len, off_t pos,
 	     struct fuse_file_info *fi);
 void op_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t len,
 	      off_t pos, struct fuse_file_info *fi);
-void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
-	     struct fuse_pollhandle *ph);
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
@@ -131,7 +129,6 @@ void op_trace_open(fuse_req_t req, struct fuse_file_info *fi);
 /* The reply may come later. */
 void op_trace_read(fuse_req_t req, size_t size, struct fuse_file_info *fi);
 void op_trace_write(fuse_req_t req, const char *buf, size_t len, uint64_t fh);
-void op_trace_poll(fuse_req_t req, uint64_t fh, struct fuse_pollhandle *ph);
 void ctl_trace_release(struct trace_file *file);
 /* The thread that answers reads. Return: 0 or -errno. */
 int ctl_trace_start(void);

@@ -576,7 +576,6 @@ const struct fuse_lowlevel_ops pagefs_ops = {
 	.create		 = op_create,
 	.read		 = op_read,
 	.write		 = op_write,
-	.poll		 = op_poll,
 	.flush		 = op_flush,
 	.release	 = op_release,
 	.fsync		 = op_fsync,

@@ -133,16 +133,6 @@ size_t trace_file_read(struct trace_file *file, char *buf, size_t size)
 	return len;
 }
 
-bool trace_file_readable(struct trace_file *file)
-{
-	bool readable;
-
-	mutex_lock(&file->lock);
-	readable = has_line(file);
-	mutex_unlock(&file->lock);
-	return readable;
-}
-
 bool trace_file_has_many(struct trace_file *file)
 {
 	bool many;
@@ -270,7 +260,6 @@ struct trace_file *trace_file_new(void)
 	}
 	file->reader = reader;
 	mutex_init(&file->lock, LOCK_READDIR);
-	INIT_LIST_HEAD(&file->polled);
 	file->refs = 1;
 	return file;
 }

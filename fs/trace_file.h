@@ -12,8 +12,6 @@
 #include "pagefs_fs.h"
 #include "trace.h"
 
-struct fuse_pollhandle;
-
 /* The file the last line was about: most are followed by more of it. */
 struct last_name {
 	uint64_t ino;			/* of the record; 0: none yet */
@@ -35,15 +33,11 @@ struct trace_file {
 	 * all are escapes. */
 	char line[2 * TRACE_LINE_MAX + 6 * PATH_MAX];
 	unsigned int refs;		/* (Q) ctl_trace.c I4 */
-	bool released;			/* (Q) */
 	bool ended;			/* (Q) its reader knows: ctl_trace.c I3 */
-	struct fuse_pollhandle *ph;	/* (Q) whom to tell, or NULL */
-	struct list_head polled;	/* (Q) server.polled, or empty */
 };
 
 /* trace_file_new() gives one reference, trace_file_free() comes with the last;
  * these and trace_file_read() are in pagefs_fs.h. */
-bool trace_file_readable(struct trace_file *file);
 /* Is there so much that it need not wait for more? */
 bool trace_file_has_many(struct trace_file *file);
 /* @len bytes written to it: doc/TRACE.md. Return: 0; -EINVAL or -ENOMEM, and the

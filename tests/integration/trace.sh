@@ -38,7 +38,7 @@ check "what fsync writes is told: all, once, with its reason" trace fsync
 check "the age is the oldest page's" trace age
 check "filters by event and by file" trace filter
 check "reads of any size get all" trace small_reads
-check "read waits, poll waits, a signal ends it" trace blocking
+check "read waits, a signal ends it" trace blocking
 check "20 readers get all that is theirs" trace twenty
 check "64 readers wait, all is served, the 65th is refused" trace many
 check "a reader that sleeps is told what it lost, and slows nobody" trace slow $SLACK
