@@ -15,9 +15,8 @@
  * T3. Whoever puts something into a client's backlog kicks, after that; the kick
  *     is taken back before the backlogs are looked at.
  *
- * T4. Several messages are read at once if their faults are to be kept
- *     (serve.c). Of those behind one that is not, and may sleep, somebody else
- *     takes care.
+ * T4. Several messages are read at once if their faults are kept (serve.c). Of
+ *     those behind one that is not, and may sleep, somebody else takes care.
  *
  * Locks:  faultd.lock and client->msg_lock, leaves; never both.
  */
@@ -115,13 +114,14 @@ static void run_full_backlog(struct client *client)
 static void serve_faults(struct client *client, const struct uffd_msg *msgs,
 			 unsigned int nr)
 {
-	for (unsigned int i = 0; i < nr; i++) {
-		if (i + 1 < nr && !may_keep_fault(&msgs[i])) {
-			uffd_unread(client, msgs + i + 1, nr - i - 1);
-			nr = i + 1;
-		}
+	unsigned int i = 0;
+
+	while (i + 1 < nr && serve_fault_nowait(client, &msgs[i]))
+		i++;
+	if (i + 1 < nr)
+		uffd_unread(client, msgs + i + 1, nr - i - 1);
+	if (nr)
 		serve_fault(client, &msgs[i]);
-	}
 }
 
 /* Return: whether there may be more, and they should be asked for. */

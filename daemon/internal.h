@@ -340,8 +340,8 @@ void faultd_wake_manager(void);
 
 /* To its end, or to where its page is being read. */
 void serve_fault(struct client *client, const struct uffd_msg *msg);
-/* Is that one that serve_fault() does not sleep for? */
-bool may_keep_fault(const struct uffd_msg *msg);
+/* Return: false: serve_fault() it, which may sleep. */
+bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg);
 /* How many are to be read at once. */
 unsigned int faults_wanted(void);
 /* Does this thread keep faults, or is it reading at least? */
@@ -368,7 +368,9 @@ bool slot_enter(void);
 bool slot_try_enter(void);
 /* A message of thread @tid is being served. */
 void slot_serving(uint32_t tid);
-/* Is reading another one, before waiting, still this thread's duty? */
+/* Is it still this thread's duty to wait for messages? */
+bool slot_is_mine(void);
+/* And to read another one before waiting? */
 bool slot_may_go_on(void);
 /* The manager's: every slots_tick_ms() unless that is 0. */
 void slots_tick(void);

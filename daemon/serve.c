@@ -2,11 +2,12 @@
 /*
  * daemon/serve.c - one fault: served at once, or kept while its page is read
  *
- *             one thread faults             several do
- *   message ------------------> served   ---------------> read started, kept
- *                               waits for                    | others' messages
- *                               the disk                     v
- *                                                  its page has come: served
+ *             the page is there, or                it is to be read
+ *             it is a write to a file
+ *   message ------------------------> served     ----------------> started, kept
+ *                                                     | other messages meanwhile
+ *                                                     v
+ *                                                its page has come: served
  *
  * K1. A thread that keeps faults keeps pages locked, whose reads are on its own
  *     ring (current_plug). What may wait for somebody else ends those reads
@@ -108,11 +109,6 @@ static void serve_fault_now(struct client *client, const struct uffd_msg *msg,
 
 /* ---- in two steps ---- */
 
-bool may_keep_fault(const struct uffd_msg *msg)
-{
-	return !fault_flags(msg) && nr_kept < MAX_KEPT && slot_may_go_on();
-}
-
 unsigned int faults_wanted(void)
 {
 	if (!keeping || !slot_may_go_on())
@@ -121,17 +117,20 @@ unsigned int faults_wanted(void)
 }
 
 /* Return: false: that is not for this fault. */
-static bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg,
-			       uint64_t began_us)
+static bool __serve_fault_nowait(struct client *client,
+				 const struct uffd_msg *msg, uint64_t began_us)
 {
 	struct kept_fault *kept = &kept_faults[nr_kept];
 	vm_fault_t ret;
 
-	keeping = may_keep_fault(msg);
+	keeping = nr_kept < MAX_KEPT && slot_is_mine();
 	if (!keeping)
 		return false;
 	ret = handle_mm_fault_nowait(client->mm, fault_address(msg),
-				     &kept->page);
+				     fault_flags(msg), &kept->page);
+	keeping = !(ret & VM_FAULT_FALLBACK);
+	if (!keeping)
+		return false;
 	if (!kept->page) {
 		end_fault(client, msg, ret);
 		return true;
@@ -234,13 +233,19 @@ bool wait_for_kept_or(int fd)
 	return readable;
 }
 
+bool serve_fault_nowait(struct client *client, const struct uffd_msg *msg)
+{
+	slot_serving(msg->arg.pagefault.feat.ptid);
+	return __serve_fault_nowait(client, msg, trace_begin_us(mm_fault));
+}
+
 void serve_fault(struct client *client, const struct uffd_msg *msg)
 {
 	/* Its message has been read just now. */
 	const uint64_t began_us = trace_begin_us(mm_fault);
 
 	slot_serving(msg->arg.pagefault.feat.ptid);
-	if (serve_fault_nowait(client, msg, began_us))
+	if (__serve_fault_nowait(client, msg, began_us))
 		return;
 	end_kept();
 	serve_fault_now(client, msg, 0, began_us);

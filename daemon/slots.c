@@ -223,6 +223,11 @@ bool slot_try_enter(void)
 	return true;
 }
 
+bool slot_is_mine(void)
+{
+	return my_slot;
+}
+
 bool slot_may_go_on(void)
 {
 	return my_slot && atomic_load(&slots.mode) == PLACE_ALL;

@@ -176,6 +176,7 @@ struct vm_area_struct {
 	struct rb_node i_mmap_rb;	/* (I) */
 	pgoff_t i_mmap_subtree_last;	/* (I) */
 	struct fault_around *around;	/* fault_around.c's; NULL: none yet */
+	atomic_int store_score;		/* (A) memory_anon.c's */
 };
 
 static inline unsigned long vma_pages(const struct vm_area_struct *vma)
@@ -210,6 +211,7 @@ typedef unsigned int vm_fault_t;
 #define VM_FAULT_OOM		0x08u
 #define VM_FAULT_RETRY		0x10u	/* things have changed: as if woken */
 #define VM_FAULT_SOFT		0x20u	/* the page was in the arena */
+#define VM_FAULT_FALLBACK	0x40u	/* nothing was done: handle_mm_fault() it */
 #define VM_FAULT_ERROR	(VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV | VM_FAULT_OOM)
 
 #define FAULT_FLAG_WRITE	0x01u
@@ -263,15 +265,18 @@ vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 			   unsigned int flags);
 
 /**
- * handle_mm_fault_nowait - the same for a read, which need not end here
+ * handle_mm_fault_nowait - the same for a fault that need not end here
+ * @flags: as there
  * @waitp: receives NULL: as handle_mm_fault(); or a page, referenced, that is
  *         being read: nobody has been woken, and what is returned means nothing
  *
- * The read is most likely this thread's own: its current_plug ends it. When the
- * page is unlocked, put_wait_page(), and handle_mm_fault() with FAULT_FLAG_TRIED.
+ * VM_FAULT_FALLBACK is returned for writes to files, which wait for their store
+ * or are paused: nothing was done. The read is most likely this thread's own: its current_plug ends it. When the
+ * page is unlocked, put_wait_page(), and handle_mm_fault() with @flags and
+ * FAULT_FLAG_TRIED.
  */
 vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
-				  struct page **waitp);
+				  unsigned int flags, struct page **waitp);
 void put_wait_page(struct page *page);
 
 /* vm_ops->fault of a file: page cache, read-ahead, I/O. mm/filemap.c. */

@@ -74,6 +74,7 @@ enum vm_event_item {
 	PGZEROED,		/* pages of private memory that came as zeros */
 	PGCOW,			/* copies made, as others have the page too */
 	PGREUSE,		/* of the last owner: taken over */
+	PGSTOREAHEAD,		/* reads that got the right to store */
 	PGDUP,			/* pages shared with a child by fork() */
 	PGSCAN_ANON,		/* pages reclaim looked at: without a file, */
 	PGSCAN_FILE,		/* and with one */

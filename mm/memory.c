@@ -437,9 +437,15 @@ static vm_fault_t do_write_fault(struct vm_fault *vmf)
 
 static vm_fault_t handle_pte_fault(struct vm_fault *vmf)
 {
+	const bool write = vmf->flags & FAULT_FLAG_WRITE;
+	const bool nowait = vmf->flags & FAULT_FLAG_RETRY_NOWAIT;
+
+	if (nowait && write && (vmf->vma->vm_source ||
+				!is_shmem_file(vmf->vma->vm_file)))
+		return VM_FAULT_FALLBACK;
 	if (is_shmem_file(vmf->vma->vm_file))
 		return do_anon_fault(vmf);
-	if (vmf->flags & FAULT_FLAG_WRITE)
+	if (write)
 		return do_write_fault(vmf);
 	return do_read_fault(vmf);
 }
@@ -507,6 +513,8 @@ static vm_fault_t __handle_mm_fault(struct mm_struct *mm, unsigned long address,
 	vmf.pgoff = linear_page_index(vma, vmf.address);
 	ret = handle_pte_fault(&vmf);
 	*waitp = vmf.wait_page;
+	if (ret & VM_FAULT_FALLBACK)
+		return ret;
 	if ((ret & VM_FAULT_RETRY) && !(ret & VM_FAULT_ERROR) && !*waitp)
 		fault_wake(&vmf);	/* it will come again, or see SIGBUS */
 	else if (trace_enabled(mm_fault) && !*waitp && !(ret & VM_FAULT_OOM))
@@ -538,18 +546,18 @@ vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 }
 
 vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
-				  struct page **waitp)
+				  unsigned int flags, struct page **waitp)
 {
 	uint64_t began_us = fault_begins();
 	vm_fault_t ret;
 
 	*waitp = NULL;
 	down_read_plugged(&mm->mmap_lock);
-	ret = __handle_mm_fault(mm, address, FAULT_FLAG_RETRY_NOWAIT, began_us,
-				waitp);
+	ret = __handle_mm_fault(mm, address, flags | FAULT_FLAG_RETRY_NOWAIT,
+				began_us, waitp);
 	up_read(&mm->mmap_lock);
-	if (!*waitp)
-		count_fault(mm, 0, ret);
+	if (!*waitp && !(ret & VM_FAULT_FALLBACK))
+		count_fault(mm, flags, ret);
 	return ret;
 }
 

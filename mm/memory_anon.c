@@ -16,6 +16,9 @@
  * then pages are made, or made dirty, that nobody has asked for. If nobody does,
  * they are zeros and need no slot, or cost a write. THP is coarser.
  *
+ * A page that is read first and stored to right after costs two faults, so where
+ * that is the habit the first one gets the right to store, too (stores_follow).
+ *
  * A copy of a shared page is made when it is first read, too: a client can be
  * shown pages of its own window alone. It is clean, and the first to go.
  *
@@ -37,6 +40,17 @@
 #include "window_i.h"
 
 #define ANON_TRIES	64u	/* as FAULT_TRIES of memory.c */
+
+/*
+ * Of a VMA: a read costs one point, a store to what was for reading brings four,
+ * so it rises where more than a quarter of the pages that are read are stored to.
+ * A right in vain is a page written to swap, about the price of a fault.
+ */
+#define SCORE_READ	1
+#define SCORE_STORE	4
+#define SCORE_MAX	64
+#define SCORE_FOLLOWS	32	/* from here on reads get the right to store, ... */
+#define SAMPLE_EVERY	8u	/* ... but one of so many, to see */
 
 static struct shmem *vmf_shmem(const struct vm_fault *vmf)
 {
@@ -436,6 +450,40 @@ static vm_fault_t do_wp_pages(struct vm_fault *vmf, struct page **pages,
 
 /* ---- the way in ---- */
 
+static void score_add(struct vm_area_struct *vma, int points)
+{
+	int score = atomic_load_explicit(&vma->store_score, memory_order_relaxed);
+
+	/* An estimate: racing faults may be forgotten. */
+	atomic_store_explicit(&vma->store_score,
+			      max(0, min(score + points, SCORE_MAX)),
+			      memory_order_relaxed);
+}
+
+/* Is a store to follow this read? Most likely, if it did after others. */
+static bool stores_follow(const struct vm_fault *vmf)
+{
+	static __thread unsigned int nr_asked;
+	struct vm_area_struct *vma = vmf->vma;
+
+	if (!(vma->vm_flags & VM_WRITE))
+		return false;
+	if (atomic_load_explicit(&vma->store_score, memory_order_relaxed) >=
+	    SCORE_FOLLOWS && ++nr_asked % SAMPLE_EVERY) {
+		count_vm_event(PGSTOREAHEAD);
+		return true;
+	}
+	score_add(vma, -SCORE_READ);
+	return false;
+}
+
+static bool wants_to_store(const struct vm_fault *vmf)
+{
+	if (vmf->flags & FAULT_FLAG_WP)
+		score_add(vmf->vma, SCORE_STORE);
+	return vmf->flags & FAULT_FLAG_WRITE || stores_follow(vmf);
+}
+
 static vm_fault_t do_anon_once(struct vm_fault *vmf, unsigned int wanted)
 {
 	struct page *pages[WINDOW_BATCH];
@@ -450,7 +498,7 @@ static vm_fault_t do_anon_once(struct vm_fault *vmf, unsigned int wanted)
 	more = fault_prepare(vmf, nr);
 	if (more)
 		put_pages(pages, nr);
-	else if (vmf->flags & FAULT_FLAG_WRITE)
+	else if (wants_to_store(vmf))
 		more = do_wp_pages(vmf, pages, nr);
 	else
 		more = fault_map_read(vmf, pages, nr);

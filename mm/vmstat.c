@@ -241,6 +241,7 @@ static const char *const event_names[NR_VM_EVENT_ITEMS] = {
 	[PGZEROED]		= "pgzeroed",
 	[PGCOW]			= "pgcow",
 	[PGREUSE]		= "pgreuse",
+	[PGSTOREAHEAD]		= "pgstoreahead",
 	[PGDUP]			= "pgdup",
 	[PGSCAN_ANON]		= "pgscan_anon",
 	[PGSCAN_FILE]		= "pgscan_file",

@@ -551,16 +551,19 @@ static void hw_perform(const struct fake_page *p, unsigned long addr,
 
 /* As a fault thread does that keeps faults while it reads their pages. */
 static vm_fault_t handle_in_two_steps(struct fake_client *c,
-				      const struct fake_waiter *w)
+				      const struct fake_waiter *w,
+				      unsigned int flags)
 {
 	struct page *page;
-	vm_fault_t ret = handle_mm_fault_nowait(c->mm, w->addr, &page);
+	vm_fault_t ret = handle_mm_fault_nowait(c->mm, w->addr, flags, &page);
 
+	if (ret & VM_FAULT_FALLBACK)
+		return handle_mm_fault(c->mm, w->addr, flags);
 	if (!page)
 		return ret;
 	put_page(page);
 	blk_flush_plug();
-	return handle_mm_fault(c->mm, w->addr, FAULT_FLAG_TRIED);
+	return handle_mm_fault(c->mm, w->addr, flags | FAULT_FLAG_TRIED);
 }
 
 /* The kernel's message and the wait for its end. Context: client->lock, which
@@ -573,10 +576,10 @@ static vm_fault_t send_message(struct fake_client *c, unsigned long addr,
 	bool two_steps;
 
 	list_add(&w.link, &c->waiters);
-	two_steps = c->nr_messages++ % 2 && !flags;
+	two_steps = c->nr_messages++ % 2;
 	pthread_mutex_unlock(&c->lock);
 	if (two_steps)
-		ret = handle_in_two_steps(c, &w);
+		ret = handle_in_two_steps(c, &w, flags);
 	else
 		ret = handle_mm_fault(c->mm, w.addr, flags);
 	pthread_mutex_lock(&c->lock);

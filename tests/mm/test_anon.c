@@ -392,6 +392,52 @@ static void full_swap_ends(void)
 	without_swap_it_ends(500);
 }
 
+/* ---- reads that stores follow ---- */
+
+#define HABIT_PAGES	400ul
+
+/* Each page of @at once, none after its neighbour. Return: faults it took. */
+static unsigned long read_and_store(unsigned long at, bool store)
+{
+	unsigned long messages = c->nr_messages;
+
+	CU_ASSERT_EQUAL(push_out(c), 0);
+	for (unsigned long n = 0; n < HABIT_PAGES; n++) {
+		unsigned long i = n * 151 % HABIT_PAGES;
+
+		CU_ASSERT(loads(c, at + i * PAGE_SIZE, word_of(i)));
+		CU_ASSERT(!store || stores(c, at + i * PAGE_SIZE + 16, n));
+	}
+	return c->nr_messages - messages;
+}
+
+static void stores_cost_no_second_fault(void)
+{
+	unsigned long at, out;
+
+	up();
+	at = map(c, HABIT_PAGES);
+	CU_ASSERT(fill(c, at, HABIT_PAGES, 0));
+	/* Who only reads gets no more, and what is read is not written again. */
+	CU_ASSERT_EQUAL(read_and_store(at, false), HABIT_PAGES);
+	CU_ASSERT_EQUAL(vm_event(PGSTOREAHEAD), 0);
+	out = vm_event(PSWPOUT);
+	CU_ASSERT_EQUAL(read_and_store(at, false), HABIT_PAGES);
+	CU_ASSERT_EQUAL(vm_event(PSWPOUT), out);
+	/* Who stores soon has one fault a page, but for the samples. */
+	read_and_store(at, true);
+	CU_ASSERT(read_and_store(at, true) < HABIT_PAGES * 6 / 5);
+	CU_ASSERT(vm_event(PGSTOREAHEAD) > HABIT_PAGES);
+	/* And who gives up the habit loses the right. */
+	read_and_store(at, false);
+	read_and_store(at, false);
+	out = vm_event(PGSTOREAHEAD);
+	CU_ASSERT_EQUAL(read_and_store(at, false), HABIT_PAGES);
+	CU_ASSERT_EQUAL(vm_event(PGSTOREAHEAD), out);
+	CU_ASSERT(is_filled(c, at, HABIT_PAGES, 0));
+	down();
+}
+
 /* ---- files ---- */
 
 static void private_file_is_copied(void)
@@ -1145,6 +1191,8 @@ static const struct test_case cases[] = {
 	{ "there can be more than memory", more_than_memory },
 	{ "without swap it comes to an end", no_swap_ends },
 	{ "with swap full it comes to an end", full_swap_ends },
+	{ "stores after reads cost no second fault, where they are the habit",
+	  stores_cost_no_second_fault },
 	{ "a private mapping of a file is copied when stored to",
 	  private_file_is_copied },
 	{ "zeros stored over a file's bytes stay", zeros_over_a_file_stay },

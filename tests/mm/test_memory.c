@@ -83,8 +83,8 @@ static void kept_faults_are_ended_later(void)
 	struct page *first, *second, *none;
 
 	up_mode(FAKE_PLUG, 8, 0);
-	handle_mm_fault_nowait(c->mm, page_addr(3), &first);
-	handle_mm_fault_nowait(c->mm, page_addr(5), &second);
+	handle_mm_fault_nowait(c->mm, page_addr(3), 0, &first);
+	handle_mm_fault_nowait(c->mm, page_addr(5), 0, &second);
 	CU_ASSERT_FATAL(first && second);
 	CU_ASSERT(page_test(first, PG_locked) && page_test(second, PG_locked));
 	CU_ASSERT(!page_test(first, PG_uptodate));
@@ -103,7 +103,7 @@ static void kept_faults_are_ended_later(void)
 	/* what is there already is given at once */
 	CU_ASSERT_EQUAL(fake_munmap(c, page_addr(0), 8), 0);
 	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, 8, RW, &at), 0);
-	CU_ASSERT_EQUAL(handle_mm_fault_nowait(c->mm, page_addr(3), &none), 0);
+	CU_ASSERT_EQUAL(handle_mm_fault_nowait(c->mm, page_addr(3), 0, &none), 0);
 	CU_ASSERT_PTR_NULL(none);
 	CU_ASSERT(loads_page(c, page_addr(3), 3));
 	CU_ASSERT_EQUAL(vm_event(PGMAJFAULT), 2);
@@ -116,15 +116,15 @@ static void kept_faults_stand_in_nobodys_way(void)
 	struct page *page, *none;
 
 	up_mode(FAKE_PLUG, 8, 0);
-	handle_mm_fault_nowait(c->mm, page_addr(3), &page);
+	handle_mm_fault_nowait(c->mm, page_addr(3), 0, &page);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(page);
 	put_page(page);
-	handle_mm_fault_nowait(c->mm, page_addr(3), &none);
+	handle_mm_fault_nowait(c->mm, page_addr(3), 0, &none);
 	if (none)
 		put_page(none);
 	/* a wait for it, even our own, brings it to its end */
 	CU_ASSERT(loads_page(c, page_addr(3), 3));
-	handle_mm_fault_nowait(c->mm, page_addr(4), &page);
+	handle_mm_fault_nowait(c->mm, page_addr(4), 0, &page);
 	put_page(page);
 	fake_mount_cut(m, 0);
 	CU_ASSERT_PTR_NULL(current_plug);
