@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "page.h"
+#include "rcu.h"
 #include "swap.h"
 #include "window_i.h"
 
@@ -58,12 +59,11 @@ static void truncate_window(struct address_space *mapping, pgoff_t first,
 		window_punch(mapping, first, min(last, end - 1) - first + 1);
 }
 
-void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
-				loff_t lend)
+/* Return: as truncate_page(), of all that can be found. */
+static unsigned long truncate_found(struct address_space *mapping,
+				    pgoff_t index, pgoff_t last)
 {
-	pgoff_t index = lstart >> PAGE_SHIFT, last = lend >> PAGE_SHIFT;
 	struct page *pages[PAGEVEC_SIZE];
-	pgoff_t first = index;
 	unsigned long charged = 0;
 	unsigned int nr;
 
@@ -76,6 +76,45 @@ void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
 			put_page(pages[i]);
 		}
 	}
+	return charged;
+}
+
+/*
+ * Reclaim may have frozen what is left, and nobody can tell whether that goes or
+ * comes back. So it is looked up, which lasts until it has done either.
+ * Return: false: there is nothing.
+ */
+static bool wait_for_frozen(struct address_space *mapping, pgoff_t *indexp,
+			    pgoff_t last)
+{
+	unsigned int found;
+	struct page *page;
+	uint64_t index;
+	void *item;
+
+	mm_rcu_read_lock();
+	found = radix_tree_gang_lookup(&mapping->i_pages, &item, &index,
+				       *indexp, last, 1);
+	mm_rcu_read_unlock();
+	if (!found)
+		return false;
+	*indexp = index;
+	page = find_get_page(mapping, index);
+	if (page)
+		put_page(page);
+	return true;
+}
+
+void truncate_inode_pages_range(struct address_space *mapping, loff_t lstart,
+				loff_t lend)
+{
+	const pgoff_t first = lstart >> PAGE_SHIFT, last = lend >> PAGE_SHIFT;
+	unsigned long charged = 0;
+	pgoff_t index = first;
+
+	do
+		charged += truncate_found(mapping, index, last);
+	while (wait_for_frozen(mapping, &index, last));
 	truncate_window(mapping, first, last);
 	if (charged)
 		window_uncharge(charged);	/* now that it is gone: I3 */

@@ -10,6 +10,7 @@
 
 #include "fake_disk.h"
 #include "harness.h"
+#include "page.h"
 #include "vmstat.h"
 
 #define MEMORY	(16UL << 20)
@@ -93,6 +94,34 @@ static void punch_drops_whole_pages_of_the_range(void)
 	CU_ASSERT(is_filled(buf, 'd', 5 * 4096));
 	CU_ASSERT(is_filled(buf + 5 * 4096, 0, 60 * 4096));
 	CU_ASSERT(is_filled(buf + 65 * 4096, 'd', 191 * 4096));
+	down();
+}
+
+/* As reclaim does with a page that is to leave: nobody can have it meanwhile. */
+static void *thaw(void *arg)
+{
+	struct page *page = arg;
+
+	usleep(50000);
+	atomic_store(&page->refcount, 1);
+	return NULL;
+}
+
+static void truncate_passes_no_frozen_page(void)
+{
+	struct page *page;
+	pthread_t thread;
+
+	up(FAKE_SYNC, 100000);
+	CU_ASSERT(fake_read(file, NULL, 0, buf, sizeof(buf)) == 100000);
+	page = find_get_page(&file->mapping, 7);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(page);
+	put_page(page);
+	CU_ASSERT_FATAL(page_ref_freeze(page, 1));
+	BUG_ON(pthread_create(&thread, NULL, thaw, page));
+	fake_truncate(file, 4096);
+	CU_ASSERT_EQUAL(file->mapping.nrpages, 1);
+	pthread_join(thread, NULL);
 	down();
 }
 
@@ -213,6 +242,8 @@ static const struct test_case cases[] = {
 	{ "dirty pages cut off are never written", dirt_cut_off_is_never_written },
 	{ "a range drops its pages and no others",
 	  punch_drops_whole_pages_of_the_range },
+	{ "truncate passes no page that is about to leave",
+	  truncate_passes_no_frozen_page },
 	{ "truncate waits for writes of pages that go",
 	  truncate_waits_for_pages_that_go },
 	{ "truncate waits for the write of the page it falls in",
