@@ -23,10 +23,16 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "err.h"
 #include "slab.h"
 #include "swapfile_i.h"
+
+/* Passes that bring nothing before a swapoff is given up: 2 s. Arbitrary; who is
+ * waited for is on a CPU, or would like to be. */
+#define UNUSE_VAIN	2000u
+#define UNUSE_PAUSE_US		1000
 
 static struct mutex swap_lock = MUTEX_INITIALIZER(LOCK_SWAP);
 static LIST_HEAD(swap_active);			/* swap_lock; I1 */
@@ -267,14 +273,16 @@ static unsigned long area_inuse(struct swap_info_struct *si)
 }
 
 /*
- * Until no slot is in use. A page whose last user went while it was being
- * written keeps its slot until the I/O has ended, so that one pass may not do;
- * but each has to bring something (I3).
+ * Until no slot is in use. One pass may not do: a page whose last user went while
+ * it was being written keeps its slot until the I/O has ended; an object that is
+ * being freed is passed over, and so is an entry that somebody has taken out of
+ * its object and not yet freed. They take no new ones (I3), so it comes to an end.
  */
 static int area_empty(struct swap_info_struct *si, swap_progress_t progress,
 		      void *arg)
 {
 	unsigned long left = area_inuse(si), before;
+	unsigned int vain = 0;
 	int err;
 
 	while (left) {
@@ -287,8 +295,12 @@ static int area_empty(struct swap_info_struct *si, swap_progress_t progress,
 			return err;
 		swap_wait_idle(si);
 		left = area_inuse(si);
-		if (left >= before)
+		if (left < before)
+			vain = 0;
+		else if (++vain == UNUSE_VAIN)
 			return -EBUSY;
+		else
+			usleep(UNUSE_PAUSE_US);
 	}
 	return 0;
 }

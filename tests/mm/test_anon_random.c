@@ -1041,8 +1041,7 @@ static void race_swapoff(struct racer *r)
 
 	fake_swapdev_on(&second, FAKE_ASYNC, SLOTS, 10);
 	usleep(20000);
-	while ((err = swap_off(second.dev.path, NULL, NULL)) == -ENOMEM ||
-	       err == -EBUSY)
+	while ((err = swap_off(second.dev.path, NULL, NULL)) == -ENOMEM)
 		usleep(1000);
 	if (err)
 		racer_wrong(r, "swapoff failed");
