@@ -205,8 +205,11 @@ void fault_map_pages(const struct vm_fault *vmf, struct page **pages,
 	}
 	if (mmu->map(vmf->vma, vmf->address, nr, write) != -EFAULT)
 		return;
-	/* A client has punched it out of the memfd: it is zeros. */
-	window_restore_page(pages[0]);
+	/*
+	 * A client has punched it out of the memfd: it is zeros. Or the memfd
+	 * has it, and it is this client that has something else there now.
+	 */
+	window_restore_if_gone(pages[0]);
 	if (mmu->map(vmf->vma, vmf->address, 1, write))
 		fault_wake(vmf);
 }

@@ -411,14 +411,6 @@ void window_forget_page(struct page *page)
 	atomic_fetch_sub(&w->nr_pages, 1);
 }
 
-void window_restore_page(struct page *page)
-{
-	VM_BUG_ON(!PageWindow(page));
-	page_zero_bytes(page, 0, PAGE_SIZE);
-	set_page_dirty(page);
-	count_vm_event(WINDOW_FOREIGN);
-}
-
 /* ---- clients' doings ---- */
 
 /* Is the page's memory there? Context: page locked. */
@@ -468,16 +460,19 @@ static void for_mm_pages(struct mm_struct *mm, unsigned long start,
 
 void window_restore_if_gone(struct page *page)
 {
-	if (!window_has_page(page))
-		window_restore_page(page);
+	VM_BUG_ON(!PageWindow(page));
+	if (window_has_page(page))
+		return;
+	page_zero_bytes(page, 0, PAGE_SIZE);
+	set_page_dirty(page);
+	count_vm_event(WINDOW_FOREIGN);
 }
 
 /* Stores may be known from the client's ptes alone, and those go with this. */
 static void removed_page(struct page *page)
 {
-	if (!window_has_page(page))
-		window_restore_page(page);
-	else if (mapping_async(page->mapping))
+	window_restore_if_gone(page);
+	if (mapping_async(page->mapping))
 		set_page_dirty(page);
 }
 

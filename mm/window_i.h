@@ -62,11 +62,9 @@ void window_destroy(struct address_space *mapping);
  * be given back after that. */
 void window_forget_page(struct page *page);
 /*
- * The client has no page where we have one: it was punched behind our back.
- * Context: page locked.
+ * If the page's memory is not there: it was punched behind our back, and is zeros.
+ * Context: page locked, in the window.
  */
-void window_restore_page(struct page *page);
-/* The same, if it is so. */
 void window_restore_if_gone(struct page *page);
 
 /* ---- window_io.c ---- */

@@ -407,6 +407,11 @@ static int hw_map(struct vm_area_struct *vma, unsigned long addr,
 
 	if (!c)
 		return 0;
+	if (c->other_there) {
+		c->other_there--;
+		pthread_mutex_unlock(&c->lock);
+		return -EFAULT;
+	}
 	for (i = 0; i < nr; i++) {
 		struct fake_page *p = page_of(c, vma, addr + i * PAGE_SIZE);
 

@@ -75,6 +75,8 @@ struct fake_client {
 	struct list_head waiters;		/* (L) threads in a fault */
 	bool async;				/* what it maps is VM_UFFD_ASYNC */
 	bool dead;				/* (L) mmu_ops do nothing */
+	unsigned int other_there;		/* (L) so many times what is mapped
+						 * there is not what we think */
 	unsigned int protect_fails;		/* (L) so many calls are -EAGAIN */
 	unsigned int protect_per_mille;		/* (L) at random */
 	uint64_t rand;				/* (L) */

@@ -77,6 +77,18 @@ static void read_fault_brings_the_bytes(void)
 	down();
 }
 
+/* What a client has in the place of a window harms no file. */
+static void another_mapping_zeroes_nothing(void)
+{
+	up(8);
+	c->other_there = 2;
+	CU_ASSERT(loads_page(c, page_addr(3), 3));
+	CU_ASSERT_EQUAL(c->other_there, 0);
+	CU_ASSERT(!fake_dirty(m, 3));
+	CU_ASSERT_EQUAL(vm_event(WINDOW_FOREIGN), 0);
+	down();
+}
+
 /* A fault that does not wait for the disk wakes nobody until it is done. */
 static void kept_faults_are_ended_later(void)
 {
@@ -905,6 +917,8 @@ static void read_only_tables_can_go(void)
 
 static const struct test_case cases[] = {
 	{ "a read fault brings the file's bytes", read_fault_brings_the_bytes },
+	{ "a client with another mapping there zeroes no page",
+	  another_mapping_zeroes_nothing },
 	{ "faults that are kept are ended when their page has come",
 	  kept_faults_are_ended_later },
 	{ "faults that are kept stand in nobody's way",
