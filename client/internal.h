@@ -159,6 +159,8 @@ ssize_t table_collect(struct pagefs *p, uintptr_t start, uintptr_t end,
 /* Those of @p that lie in it go. Return: them, chained. */
 struct mapping *table_take(struct pagefs *p, uintptr_t start, uintptr_t end);
 void table_set_prot(struct mapping *m, int prot);
+/* The kernel has it now; its file is the caller's to put. */
+void table_become_foreign(struct mapping *m);
 void table_set_at_fork(struct mapping *m, enum at_fork at_fork);
 void table_set_lost(struct mapping *m);
 /* Has @p any mapping but foreign ones? */
@@ -192,11 +194,13 @@ enum keeper_op {
 	KEEPER_GIVE,		/* all files of p to a socket of the program's */
 	KEEPER_PUNCH,		/* number, pos, len */
 	KEEPER_OFFER,		/* number, struct pagefs_ioc_offer of the asker's */
+	KEEPER_MMAP,		/* number, start, len, prot, pos: private, over what
+				 * is there */
 	KEEPER_DRAIN,		/* from the watcher: see death.c */
 	KEEPER_QUIT,
 };
 
-#define KEEPER_ARGS	3
+#define KEEPER_ARGS	5
 
 /* Fields: (A) atomic; (C) constant while it runs; (K) lock. */
 struct keeper {
@@ -455,6 +459,11 @@ int ask_mmap(const struct mapping *m, unsigned int wire_flags, uint64_t number,
 /* Context: p->layout. Return: 0 or -errno. */
 int unmap_range(struct pagefs *p, uintptr_t start, uintptr_t end,
 		unsigned int flags);
+/*
+ * mprotect(2) of a private mapping for reading, which the kernel has from here on.
+ * Return: 0; -EACCES: there is something else in the range; or -errno.
+ */
+int protect_by_kernel(struct pagefs *p, uintptr_t start, uintptr_t end, int prot);
 /* What other connections have there goes. Context: no lock. */
 int unmap_others(struct pagefs *p, uintptr_t start, uintptr_t end);
 

@@ -291,6 +291,15 @@ static long keeper_offer(const uint64_t *args)
 	return ioctl((int)args[0], PAGEFS_IOC_OFFER, offer) ? -errno : 0;
 }
 
+/* Kept descriptor, place, length, rights, position. It shares our memory. */
+static long keeper_mmap(const uint64_t *args)
+{
+	long addr = sys_mmap(args[1], args[2], (int)args[3],
+			     MAP_PRIVATE | MAP_FIXED, (int)args[0], args[4]);
+
+	return addr < 0 ? addr : 0;
+}
+
 static long keeper_do(struct pagefs *p, enum keeper_op op, const uint64_t *args)
 {
 	switch (op) {
@@ -304,6 +313,8 @@ static long keeper_do(struct pagefs *p, enum keeper_op op, const uint64_t *args)
 		return keeper_punch(args);
 	case KEEPER_OFFER:
 		return keeper_offer(args);
+	case KEEPER_MMAP:
+		return keeper_mmap(args);
 	default:
 		return 0;
 	}

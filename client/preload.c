@@ -255,9 +255,12 @@ static int kernel_mprotect(uintptr_t start, size_t len, long prot, void *ptr)
 
 static int our_mprotect(const struct piece *piece, long prot, void *ptr)
 {
+	int err = pagefs_mprotect(piece->p, (void *)piece->start,
+				  piece->end - piece->start, (int)prot);
+
 	(void)ptr;
-	return pagefs_mprotect(piece->p, (void *)piece->start,
-			       piece->end - piece->start, (int)prot);
+	return err != -EACCES ? err :
+	       protect_by_kernel(piece->p, piece->start, piece->end, (int)prot);
 }
 
 PAGEFS_API int mprotect(void *addr, size_t len, int prot)

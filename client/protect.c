@@ -11,6 +11,10 @@
  * daemon takes for protected. It may refuse (a descriptor for reading); then
  * the pages get back what they had.
  *
+ * A private mapping that was made for reading shows the file itself, and cannot be
+ * stored to. The kernel can map it as well, over ours in one step, so that other
+ * threads read on, and makes the copies: protect_by_kernel(), for preload.c.
+ *
  * Locks: p->layout, over the request.
  */
 
@@ -58,10 +62,10 @@ static int take_away(struct mapping **list, ssize_t nr, int prot)
 	return err;
 }
 
-static int protect_list(struct pagefs *p, struct mapping **list, ssize_t nr,
-			int prot)
+static int protect_list(struct mapping **list, ssize_t nr, int prot)
 {
 	const uintptr_t start = list[0]->start, end = list[nr - 1]->end;
+	struct pagefs *p = list[0]->p;
 	int err;
 
 	err = take_away(list, nr, prot);
@@ -80,8 +84,10 @@ static int protect_list(struct pagefs *p, struct mapping **list, ssize_t nr,
 	return err;
 }
 
-static int do_mprotect(struct pagefs *p, uintptr_t start, uintptr_t end,
-		       int prot)
+/* Calls @fn for the mappings that are the range, if it has no hole. */
+static int for_protected(struct pagefs *p, uintptr_t start, uintptr_t end,
+			 int prot, int (*fn)(struct mapping **list, ssize_t nr,
+					     int prot))
 {
 	struct mapping *spare[2] = { mapping_alloc(), mapping_alloc() };
 	struct mapping **list = NULL;
@@ -94,14 +100,65 @@ static int do_mprotect(struct pagefs *p, uintptr_t start, uintptr_t end,
 	table_split(p, end, &spare[1]);
 	nr = table_collect(p, start, end, &list);
 	if (nr > 0 && is_covered(list, nr, start, end))
-		err = any_lost(list, nr) ? -ENOTCONN :
-		      protect_list(p, list, nr, prot);
+		err = any_lost(list, nr) ? -ENOTCONN : fn(list, nr, prot);
 	if (nr >= 0)
 		heap_free(list);
 	table_merge(p, start, end);
 out:
 	mapping_free(spare[0]);
 	mapping_free(spare[1]);
+	return err;
+}
+
+/* ---- left to the kernel ---- */
+
+static bool is_for_reading(const struct mapping *m)
+{
+	return m->private && m->memory == MEMORY_FILE && !m->lost;
+}
+
+static int map_by_kernel(struct mapping *m, int prot)
+{
+	const uintptr_t start = m->start, end = m->end;
+	struct kept_file *file = m->file;
+	struct pagefs *p = m->p;
+	int err;
+
+	err = (int)keeper_call(p, KEEPER_MMAP, (uint64_t[KEEPER_ARGS]){
+		(uint64_t)file->kept, start, end - start, (uint64_t)prot,
+		m->pos });
+	if (err)
+		return err;
+	/* It may have heard of it already, by its userfaultfd. */
+	ask(p, PAGEFS_MUNMAP, start, end, 0);
+	if (in_region(p, start, end))
+		table_become_foreign(m);
+	else
+		mapping_free(table_take(p, start, end));
+	file_put(p, file);
+	return 0;
+}
+
+static int map_list_by_kernel(struct mapping **list, ssize_t nr, int prot)
+{
+	int err = 0;
+
+	for (ssize_t i = 0; i < nr; i++)
+		if (!is_for_reading(list[i]))
+			return -EACCES;
+	for (ssize_t i = 0; i < nr && !err; i++)
+		err = map_by_kernel(list[i], prot);
+	return err;
+}
+
+int protect_by_kernel(struct pagefs *p, uintptr_t start, uintptr_t end, int prot)
+{
+	int err = layout_begin(p);
+
+	if (err)
+		return err;
+	err = for_protected(p, start, end, prot, map_list_by_kernel);
+	layout_unlock(p);
 	return err;
 }
 
@@ -117,7 +174,7 @@ PAGEFS_API int pagefs_mprotect(struct pagefs *p, void *addr, size_t len,
 	err = layout_begin(p);
 	if (err)
 		return err;
-	err = do_mprotect(p, start, end, prot);
+	err = for_protected(p, start, end, prot, protect_list);
 	layout_unlock(p);
 	return err;
 }

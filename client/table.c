@@ -247,6 +247,15 @@ void table_set_prot(struct mapping *m, int prot)
 	pthread_rwlock_unlock(&table_lock);
 }
 
+void table_become_foreign(struct mapping *m)
+{
+	pthread_rwlock_wrlock(&table_lock);
+	*m = (struct mapping){
+		.start = m->start, .end = m->end, .p = m->p, .foreign = true,
+	};
+	pthread_rwlock_unlock(&table_lock);
+}
+
 void table_set_at_fork(struct mapping *m, enum at_fork at_fork)
 {
 	pthread_rwlock_wrlock(&table_lock);

@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -116,6 +117,76 @@ static void test_mixed_ranges(void)
 	CHECK(mprotect(addr, 16 * PAGE, RW) == -1 && errno == ENOMEM);
 	CHECK(!munmap(addr, NR_PAGES * PAGE));
 	CHECK(!is_mapped(addr) && !is_mapped(addr + 63 * PAGE));
+	close(fd);
+}
+
+/* ---- private mappings that get the right to write ---- */
+
+struct reader {
+	const char *addr;
+	atomic_bool stop;
+	atomic_ulong rounds;
+};
+
+static void *read_on(void *arg)
+{
+	struct reader *r = arg;
+
+	while (!atomic_load(&r->stop)) {
+		for (size_t i = 0; i < NR_PAGES; i++)
+			CHECK(*(volatile uint64_t *)(r->addr + i * PAGE) ==
+			      1000 + i);
+		atomic_fetch_add(&r->rounds, 1);
+	}
+	return NULL;
+}
+
+/* Who reads meanwhile finds the file at every moment. */
+static void test_copies_beside_a_reader(int fd)
+{
+	struct reader r = { 0 };
+	pthread_t thread;
+	char *addr;
+
+	for (unsigned int i = 0; i < 50; i++) {
+		addr = mmap(NULL, NR_PAGES * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+		CHECK(addr != MAP_FAILED && is_mapped(addr));
+		r.addr = addr;
+		atomic_store(&r.stop, false);
+		CHECK(!pthread_create(&thread, NULL, read_on, &r));
+		usleep(20 * i);
+		CHECK(!mprotect(addr, NR_PAGES * PAGE, RW));
+		usleep(500);
+		atomic_store(&r.stop, true);
+		CHECK(!pthread_join(thread, NULL));
+		CHECK(!munmap(addr, NR_PAGES * PAGE));
+	}
+	CHECK(atomic_load(&r.rounds) > 0);
+}
+
+static void test_copies_later(void)
+{
+	int fd = make_file("later");
+	char *addr = mmap(NULL, NR_PAGES * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+	char *half = addr + NR_PAGES / 2 * PAGE;
+
+	CHECK(addr != MAP_FAILED && is_mapped(addr) && is_mapped(half));
+	CHECK(shows(addr, 0, NR_PAGES / 4));
+	/* The kernel makes the copies. */
+	CHECK(!mprotect(half, NR_PAGES / 2 * PAGE, RW));
+	CHECK(is_mapped(addr) && !is_mapped(half));
+	CHECK(shows(addr, 0, NR_PAGES));
+	strcpy(half, "a copy");
+	CHECK(shows(addr, 0, NR_PAGES / 2) &&
+	      shows(half + PAGE, NR_PAGES / 2 + 1, NR_PAGES / 2 - 1));
+	CHECK(!mprotect(addr, NR_PAGES * PAGE, PROT_READ));
+	CHECK(!strcmp(half, "a copy"));
+	CHECK(!munmap(addr, NR_PAGES * PAGE));
+	CHECK(peek(addr) == -SIGSEGV && peek(half) == -SIGSEGV);
+	addr = map_file(fd, NR_PAGES);
+	CHECK(shows(addr, 0, NR_PAGES));	/* the file is what it was */
+	CHECK(!munmap(addr, NR_PAGES * PAGE));
+	test_copies_beside_a_reader(fd);
 	close(fd);
 }
 
@@ -305,6 +376,7 @@ int main(int argc, char **argv)
 	signal(SIGSEGV, on_signal);
 	signal(SIGBUS, on_signal);
 	test_mixed_ranges();
+	test_copies_later();
 	test_mremap();
 	test_mremap_to_taken_place();
 	test_fallback();
