@@ -340,6 +340,7 @@ static int take(struct top *top, struct feed *feed, struct looks *looks,
 
 /* A page of files; as many as a terminal may have, arbitrary. */
 #define SCROLL_PAGE	10u
+#define DRAW_SECONDS	0.1	/* soon enough after a key */
 
 static void scroll(struct top *top, long lines)
 {
@@ -406,7 +407,7 @@ static bool handle_keys(struct top *top)
 static int run(struct top *top, struct feed *feed, const char **filep)
 {
 	struct looks looks = { .last = ctl_now() };
-	double next = ctl_now();
+	double next = ctl_now(), drawn = 0;
 	bool hung = false;
 	int err = 0;
 
@@ -418,8 +419,11 @@ static int run(struct top *top, struct feed *feed, const char **filep)
 		}
 		if (err)
 			break;
-		view_draw(top);
-		err = tracefile_wait_with(&feed->t, STDIN_FILENO, next, &hung);
+		if (ctl_now() - drawn >= DRAW_SECONDS) {
+			view_draw(top);
+			drawn = ctl_now();
+		}
+		err = tracefile_wait_with(STDIN_FILENO, next, &hung);
 		if (err == -EINTR)
 			err = 0;
 		*filep = "trace";

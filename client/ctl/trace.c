@@ -101,7 +101,7 @@ static int follow(const struct ctl *ctl, const struct trace_options *o,
 
 	while (!status && (!o->max || lines < o->max) &&
 	       (!until || ctl_now() < until)) {
-		err = tracefile_wait(t, until);
+		err = tracefile_wait(until);
 		if (err && err != -EINTR)
 			return ctl_fail_file(ctl, "trace", err);
 		status = print_lines(ctl, o, t, &lines);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <json-c/json.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -28,6 +29,9 @@
  * much is read at once.
  */
 #define BUF_SIZE	65536u
+
+/* Nothing tells when the trace has more (doc/TRACE.md): it is looked at again. */
+#define LOOK_SECONDS	0.01
 
 /* ---- opening ---- */
 
@@ -111,35 +115,29 @@ bool stop_caught(void)
 
 /* ---- reading ---- */
 
-int tracefile_wait_with(struct tracefile *t, int fd, double until, bool *hungp)
+int tracefile_wait_with(int fd, double until, bool *hungp)
 {
-	/* Errors of the trace show when it is read. */
-	struct pollfd pfds[] = {
-		{ .fd = t->fd, .events = POLLIN },
-		{ .fd = fd, .events = POLLIN },
-	};
-	double left = until - ctl_now();
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	double left = until ? until - ctl_now() : LOOK_SECONDS;
 	struct timespec ts = { 0 };
 	sigset_t mask;
 
 	sigprocmask(SIG_BLOCK, NULL, &mask);
 	for (size_t i = 0; i < ARRAY_SIZE(stop_signals); i++)
 		sigdelset(&mask, stop_signals[i]);
-	if (left > 0) {
-		ts.tv_sec = (time_t)left;
-		ts.tv_nsec = (long)((left - (double)ts.tv_sec) * 1e9);
-	}
-	if (ppoll(pfds, ARRAY_SIZE(pfds), until ? &ts : NULL, &mask) < 0)
+	if (left > 0)
+		ts.tv_nsec = (long)(fmin(left, LOOK_SECONDS) * 1e9);
+	if (ppoll(&pfd, 1, &ts, &mask) < 0)
 		return -errno;
-	*hungp = pfds[1].revents & (POLLHUP | POLLERR | POLLNVAL);
+	*hungp = pfd.revents & (POLLHUP | POLLERR | POLLNVAL);
 	return 0;
 }
 
-int tracefile_wait(struct tracefile *t, double until)
+int tracefile_wait(double until)
 {
 	bool hung;
 
-	return tracefile_wait_with(t, -1, until, &hung);
+	return tracefile_wait_with(-1, until, &hung);
 }
 
 /* Return: 0 or -errno. */

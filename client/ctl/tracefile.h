@@ -24,16 +24,16 @@ int tracefile_open(struct tracefile *t, const struct ctl *ctl,
 		   const char *events, const char *file);
 void tracefile_close(struct tracefile *t);
 /*
- * Waits till there is something, or the monotonic clock shows @until (0: for
- * ever), or a signal comes that is blocked but while we wait. Return: 0 or
+ * Waits till it is time to look again, or the monotonic clock shows @until (0: it
+ * never does), or a signal comes that is blocked but while we wait. Return: 0 or
  * -errno: -EINTR: a signal.
  */
-int tracefile_wait(struct tracefile *t, double until);
+int tracefile_wait(double until);
 /*
- * The same of any descriptor (-1: none). Return: 0 or -errno; *@hungp: its other
- * end has gone.
+ * The same, or till @fd (-1: none) can be read. Return: 0 or -errno; *@hungp: its
+ * other end has gone.
  */
-int tracefile_wait_with(struct tracefile *t, int fd, double until, bool *hungp);
+int tracefile_wait_with(int fd, double until, bool *hungp);
 /* The next line, without its end, good until the next call. NULL: none yet, or
  * t->eof; *@errp: -errno. */
 char *tracefile_line(struct tracefile *t, int *errp);

@@ -320,7 +320,7 @@ static int run(const struct ctl *ctl, const struct writeback_options *o,
 	int err = 0, status = 0;
 
 	while (!err && !status && !t->eof && !stop_caught()) {
-		err = tracefile_wait(t, next && (!end || next < end) ? next : end);
+		err = tracefile_wait(next && (!end || next < end) ? next : end);
 		if (err == -EINTR)
 			err = 0;
 		if (!err)
