@@ -2,12 +2,11 @@
 /*
  * client/ctl/histogram.c - how often there was what
  *
- *   bins   [0,1) [1,1.19) [1.19,1.41) [1.41,1.68) [1.68,2) [2,2.38) ...   2^32
- *   rows   | 0 | |                1                      | |    2
+ *   bins   [0,1) [1,1.04) [1.04,1.09) ... [1.92,2) [2,2.09) ...   2^32
+ *   rows   | 0 | |            1                | |    2
  *
- * Four bins to each power of two: a quantile is then known within a fifth, which
- * is enough for times that differ by factors of a thousand, and a row of what is
- * shown is four of them.
+ * Sixteen bins to each power of two: a quantile is then known within a twentieth,
+ * and a row of what is shown is sixteen of them.
  *
  * This is the only file that knows the library, GSL, which is GPL: with another,
  * nothing else changes.
@@ -20,7 +19,7 @@
 
 #include "histogram.h"
 
-#define BINS_PER_ROW	4u
+#define BINS_PER_ROW	16u
 #define NR_BINS		(1 + BINS_PER_ROW * (HISTOGRAM_ROWS - 1))
 
 struct histogram {
@@ -67,6 +66,14 @@ void histogram_add(struct histogram *h, uint64_t value, double times)
 	/* What is beyond all counts as the largest. */
 	last = gsl_histogram_max(h->bins) - 1;
 	gsl_histogram_accumulate(h->bins, fmin((double)value, last), times);
+}
+
+void histogram_merge(struct histogram *h, const struct histogram *from)
+{
+	if (from->max > h->max)
+		h->max = from->max;
+	h->sum += from->sum;
+	gsl_histogram_add(h->bins, from->bins);
 }
 
 double histogram_total(const struct histogram *h)
