@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 need python3
 KV=$TOP_BUILDDIR/pagefs-kv
-RECORDS=${RECORDS:-40000}
+RECORDS=${RECORDS:-30000}
 SECONDS_EACH=${SECONDS_EACH:-0.3}
 runs=$PAGEFS_RUN
 unshare -r true 2>/dev/null || [ "$(id -u)" = 0 ] || runs=
