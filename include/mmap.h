@@ -227,6 +227,7 @@ struct vm_fault {
 	uint64_t began_us;		/* trace_clock_us(), or 0 */
 	struct page *page;		/* from ->fault: uptodate, referenced */
 	struct page *wait_page;		/* or, with RETRY: being read, referenced */
+	unsigned int nr_zeroed;		/* pages from there on it has just made */
 };
 
 /*

@@ -162,6 +162,7 @@ static vm_fault_t do_anonymous_page(struct vm_fault *vmf, unsigned int nr)
 		window_uncharge(nr - done);
 	count_vm_events(PGZEROED, done);
 	drop_new_pages(pages, got);
+	vmf->nr_zeroed = done;
 	if (done)
 		return 0;
 	/* No memory for pages, tree or window; or it is not ours to make. */
@@ -437,7 +438,10 @@ static vm_fault_t do_wp_pages(struct vm_fault *vmf, struct page **pages,
 	locked = fault_lock_pages(vmf, pages, nr);
 	if (locked)
 		fault_count_soft(pages[0], &ret);
-	known = locked - count_in_arena(pages, locked);
+	/* What was made just now hardly any client has; if one does, for reading,
+	 * its stores come to us. */
+	known = locked <= vmf->nr_zeroed ? 0 :
+		locked - count_in_arena(pages, locked);
 	ready = fault_promote(pages, locked, charged);
 	ready = ready ? grant_pages(vmf, pages, ready, known) : 0;
 	if (ready)
@@ -487,9 +491,11 @@ static bool wants_to_store(const struct vm_fault *vmf)
 static vm_fault_t do_anon_once(struct vm_fault *vmf, unsigned int wanted)
 {
 	struct page *pages[WINDOW_BATCH];
-	vm_fault_t ret = anon_page(vmf, wanted), more;
+	vm_fault_t ret, more;
 	unsigned int nr;
 
+	vmf->nr_zeroed = 0;
+	ret = anon_page(vmf, wanted);
 	if (ret & (VM_FAULT_ERROR | VM_FAULT_RETRY))
 		return ret;
 	nr = fault_gather(vmf, pages, wanted);

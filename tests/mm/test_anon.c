@@ -240,6 +240,23 @@ static void first_touch_is_zeros(void)
 	down();
 }
 
+/* The kernel takes the right to store away when it takes the protection away, and
+ * gives it back at the next store, by a fault of its own. */
+static void first_stores_need_no_unprotecting(void)
+{
+	unsigned long at;
+
+	up();
+	at = map(c, 700);
+	c->nr_calls = 0;
+	CU_ASSERT(fill(c, at, 700, 0));
+	CU_ASSERT(c->nr_calls > 0 && c->nr_calls < FAKE_CALLS);
+	for (unsigned int i = 0; i < c->nr_calls; i++)
+		CU_ASSERT(c->calls[i].kind != CALL_UNPROTECT);
+	CU_ASSERT(c->nr_messages < 20);
+	down();
+}
+
 /* What another mapping had there before is not seen. */
 static void mapped_anew_is_zeros(void)
 {
@@ -1182,6 +1199,8 @@ static void overcommit_is_limited(void)
 static const struct test_case cases[] = {
 	{ "nothing is there before it is touched", nothing_before_first_touch },
 	{ "what is touched first is zeros", first_touch_is_zeros },
+	{ "first stores need nothing but the page",
+	  first_stores_need_no_unprotecting },
 	{ "what is mapped anew is zeros", mapped_anew_is_zeros },
 	{ "bytes survive being swapped", survives_swapping },
 	{ "the same, by a device that is late", survives_async_swapping },
