@@ -353,10 +353,15 @@ static atomic_ulong vain_ms;
 
 void balance_windows(void)
 {
-	unsigned long target = window_limit() - 2 * window_gap(), nr;
+	unsigned long target = window_limit() - 2 * window_gap(), nr, some;
 
 	while ((nr = nr_window_pages()) > target) {
-		if (shrink_windows(min(nr - target, 4ul * WINDOW_BATCH), false))
+		some = min(nr - target, 4ul * WINDOW_BATCH);
+		if (shrink_windows(some, false))
+			continue;
+		/* All is too new: the next faults would take it all the same,
+		 * and wait for that. */
+		if (windows_over() && shrink_windows(some, true))
 			continue;
 		atomic_store(&vain_ms, mm_msecs());
 		return;
