@@ -10,7 +10,9 @@
  * limit, where who gets on is a matter of luck. At the limit it also sleeps
  * until there is room, and pays meanwhile. There its own pages do not stand in
  * its way, and as many of others no more when it has waited for long: else those
- * that come later would take the room from it time and again.
+ * that come later would take the room from it time and again. A debt too small
+ * for a pause is put off below the limit only: at a device that was fast and
+ * has stopped it would grow without a bound.
  *
  *   rate    2x |*                    what a writer pays, in parts of its share
  *              |   *
@@ -224,11 +226,11 @@ static int sleep_off(struct address_space *mapping, unsigned long own,
 		top = limit + own * (*stallp < PATIENCE_MS ? 1 : 2);
 		if (dirty >= top)
 			ms = max(ms, ms_to_limit(bdi, dirty, top));
-		if (ms < MIN_PAUSE_MS) {
+		if (ms < MIN_PAUSE_MS && dirty < limit) {
 			nr_dirtied = pages;	/* pay later, in one piece */
 			return 0;
 		}
-		ms = min_t(unsigned long, ms, MAX_PAUSE_MS);
+		ms = clamp_t(unsigned long, ms, MIN_PAUSE_MS, MAX_PAUSE_MS);
 		trace_balance_dirty_pages(ms, dirty, limit);
 		ms = pause_writer(ms);
 		*stallp += ms;

@@ -869,6 +869,37 @@ static void writer_is_paced(void)
 	down();
 }
 
+/* A device that was fast takes nothing more: what is put off until a pause is
+ * worth while must not carry a writer past the limit. */
+static void limit_holds_when_the_device_stops(void)
+{
+	unsigned long background, limit, dirty, before = 0;
+	struct pacer p = { 0 };
+	atomic_bool stop = false;
+
+	up(FAKE_ASYNC, true);
+	fake_hold(&disk);
+	atomic_store(&disk.bdi.write_bandwidth, 1000000);
+	p.file = fake_file_new(&disk, 8 << 20, 0);
+	p.stop = &stop;
+	global_dirty_limits(&background, &limit);
+	pthread_create(&p.thread, NULL, paced_writer, &p);
+	while ((dirty = nr_dirty() + vm_stat_read(NR_WRITEBACK)) != before ||
+	       dirty <= background) {
+		before = dirty;
+		usleep(50000);
+	}
+	CU_ASSERT(dirty <= limit + 64);
+	atomic_store(&stop, true);
+	fake_release(&disk);
+	pthread_join(p.thread, NULL);
+	CU_ASSERT_EQUAL(p.err, 0);
+	CU_ASSERT(p.max_dirty <= limit + 64);
+	CU_ASSERT_EQUAL(sync_bdi(&disk.bdi), 0);
+	fake_file_free(p.file);
+	down();
+}
+
 static void below_freerun_nobody_waits(void)
 {
 	struct fake_file *file;
@@ -980,6 +1011,8 @@ static const struct test_case cases[] = {
 	  second_flusher_goes_on },
 	{ "a failing device is not hammered", failing_device_is_not_hammered },
 	{ "a writer is paced below the limit", writer_is_paced },
+	{ "the limit holds when the device stops",
+	  limit_holds_when_the_device_stops },
 	{ "below the free run nobody waits", below_freerun_nobody_waits },
 	{ "a writer the device refuses gets the error",
 	  refused_writer_gets_the_error },
