@@ -123,10 +123,7 @@ static int do_update(struct worker *w, uint64_t number, bool read_first)
 	if (err)
 		return err;
 	err = (read_first ? get(w, txn, number) : 0) ?: put(w, txn, number);
-	if (!err)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return err;
+	return kv_end(txn, err);
 }
 
 /* Inserts may end in another order than they were made. */
@@ -153,12 +150,8 @@ static int do_insert(struct worker *w)
 	number = w->run->next;
 	config.records = number + 1;
 	err = put(w, txn, number) ?: kv_put_config(w->run->store, txn, &config);
-	if (err) {
-		mdb_txn_abort(txn);
-		return err;
-	}
-	w->run->next++;			/* before the lock is another's */
-	err = mdb_txn_commit(txn);
+	w->run->next += !err;		/* before the lock is another's */
+	err = kv_end(txn, err);
 	if (!err)
 		become_readable(w->run, number + 1);
 	return err;
@@ -314,9 +307,10 @@ static void worker_destroy(struct worker *w)
 	free(w->value);
 }
 
-static void watch(struct run *run)
+static void *watch(void *arg)
 {
 	const struct timespec second = { .tv_sec = 1 };
+	struct run *run = arg;
 	uint64_t before = 0, now;
 	double began = kv_now();
 
@@ -329,21 +323,12 @@ static void watch(struct run *run)
 		before = now;
 	}
 	fputc('\n', stderr);
-}
-
-static void *watcher(void *arg)
-{
-	watch(arg);
 	return NULL;
 }
 
-/* Return: how many of them ran. */
-static unsigned int run_workers(struct run *run, struct worker *workers)
+static void run_workers(struct run *run, struct worker *workers)
 {
-	const bool progress = !run->bench->quiet && isatty(STDERR_FILENO);
 	unsigned int nr = run->bench->threads, started = 0;
-	pthread_t looker;
-	bool looks = progress && !pthread_create(&looker, NULL, watcher, run);
 
 	while (started < nr &&
 	       !pthread_create(&workers[started].thread, NULL, work,
@@ -356,18 +341,19 @@ static unsigned int run_workers(struct run *run, struct worker *workers)
 	for (unsigned int i = 0; i < started; i++)
 		pthread_join(workers[i].thread, NULL);
 	atomic_store(&run->stop, true);
-	if (looks)
-		pthread_join(looker, NULL);
-	return started;
 }
 
 static int measure(struct run *run, struct worker *workers,
 		   struct kv_result *total)
 {
+	const bool progress = !run->bench->quiet && isatty(STDERR_FILENO);
 	struct rusage before, after;
 	double began = kv_now();
+	pthread_t watcher;
+	bool watched;
 	int err;
 
+	watched = progress && !pthread_create(&watcher, NULL, watch, run);
 	getrusage(RUSAGE_SELF, &before);
 	if (run->bench->seconds > 0)
 		run->end = began + run->bench->seconds;
@@ -379,8 +365,12 @@ static int measure(struct run *run, struct worker *workers,
 	for (unsigned int i = 0; i < run->bench->threads; i++)
 		kv_result_add(total, &workers[i].result);
 	err = atomic_load(&run->err);
-	/* What was written belongs to what was done. */
-	return err ?: mdb_env_sync(run->store->env, 1);
+	if (!err)
+		err = mdb_env_sync(run->store->env, 1);
+	total->sync_seconds = kv_now() - began - total->seconds;
+	if (watched)
+		pthread_join(watcher, NULL);
+	return err;
 }
 
 static int run_bench(struct run *run, const struct kv_chooser *chooser)
@@ -425,7 +415,7 @@ int kv_bench(struct kv_store *store, const struct kv_bench *bench)
 	if (err == MDB_NOTFOUND || (!err && !run.config.records)) {
 		fprintf(stderr, "pagefs-kv: %s: no records: load some first\n",
 			bench->dir);
-		return ENODATA;
+		return KV_TOLD;
 	}
 	if (err)
 		return err;

@@ -12,17 +12,20 @@
  *   report.c		what they took
  *
  * Functions return 0, or an error of LMDB's or an errno, positive: mdb_strerror()
- * knows both.
+ * knows both. KV_TOLD: it failed, and has been told why.
  */
 #ifndef PAGEFS_KV_H
 #define PAGEFS_KV_H
 
+#include <errno.h>
 #include <lmdb.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+
+#define KV_TOLD	ECANCELED
 
 /* ---- store.c ---- */
 
@@ -50,9 +53,11 @@ struct kv_open {
 	bool readahead;
 };
 
-/* Prints what fails, naming it. Return: 0 or an error. */
+/* Return: 0 or KV_TOLD. */
 int kv_open(struct kv_store *store, const struct kv_open *how);
 void kv_close(struct kv_store *store);
+/* Ends @txn: as it should, if @err is 0, else as if it had not been. */
+int kv_end(MDB_txn *txn, int err);
 /*
  * A transaction of its own each. If the map is full, kv_put() makes it twice as
  * large; others must not have one open then: @grow says whether it may.
@@ -148,7 +153,7 @@ struct kv_bench {
 struct kv_result {
 	struct histogram *tenths[NR_KV_OPS];	/* of each operation: 0.1 us */
 	uint64_t ops, wrong, missing;
-	double seconds;
+	double seconds, sync_seconds;
 	long majflt, minflt;	/* of the process, as its kernel counts them */
 };
 

@@ -59,10 +59,7 @@ static int load_batch(struct loader *l)
 		return err;
 	err = load_some(l, txn, config.records) ?:
 	      kv_put_config(l->store, txn, &config);
-	if (err)
-		mdb_txn_abort(txn);
-	else
-		err = mdb_txn_commit(txn);
+	err = kv_end(txn, err);
 	if (!err)
 		l->config = config;
 	return err;
@@ -145,7 +142,7 @@ int kv_load(struct kv_store *store, const struct kv_load *load)
 	if (l.config.key_size != load->key_size) {
 		fprintf(stderr, "pagefs-kv: keys there have %u bytes, not %u\n",
 			l.config.key_size, load->key_size);
-		return EINVAL;
+		return KV_TOLD;
 	}
 	l.config.value_size = load->value_size;
 	l.value = malloc(load->value_size);

@@ -397,7 +397,7 @@ static int fail(const char *dir, int err)
 	if (err == EBADMSG)
 		fprintf(stderr, "pagefs-kv: %s: values are not what was written\n",
 			dir);
-	else if (err != EINVAL && err != ENODATA)	/* those were told */
+	else if (err != KV_TOLD)
 		fprintf(stderr, "pagefs-kv: %s: %s\n", dir, mdb_strerror(err));
 	return EXIT_FAILURE;
 }

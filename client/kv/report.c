@@ -79,9 +79,9 @@ static void print_text(const struct kv_bench *bench,
 	       bench->threads == 1 ? "" : "s",
 	       (unsigned long long)config->records, config->key_size,
 	       config->value_size, bench->dir);
-	printf("%llu operations in %.1f s: %.0f a second; faults %ld major, %ld minor\n",
+	printf("%llu operations in %.1f s: %.0f a second; then a sync of %.1f s; faults %ld major, %ld minor\n",
 	       (unsigned long long)r->ops, r->seconds, rate(r, (double)r->ops),
-	       r->majflt, r->minflt);
+	       r->sync_seconds, r->majflt, r->minflt);
 	printf("%-18s%12s%11s", "microseconds", "operations", "mean");
 	for (size_t i = 0; i < NR_QUANTILES; i++)
 		printf("%11s", quantiles[i].name);
@@ -140,6 +140,8 @@ static void print_json(const struct kv_bench *bench,
 	add_uint(obj, "value_size", config->value_size);
 	add_uint(obj, "operations", r->ops);
 	json_object_object_add(obj, "seconds", json_object_new_double(r->seconds));
+	json_object_object_add(obj, "sync_seconds",
+			       json_object_new_double(r->sync_seconds));
 	json_object_object_add(obj, "ops_per_second", json_object_new_double(
 				       rate(r, (double)r->ops)));
 	add_uint(obj, "wrong", r->wrong);

@@ -24,9 +24,11 @@
 #define CONFIG_KEY	"numbered"
 #define NR_TABLES	2
 
-static int complain(const char *dir, const char *what, int err)
+int kv_end(MDB_txn *txn, int err)
 {
-	fprintf(stderr, "pagefs-kv: %s: %s%s\n", dir, what, mdb_strerror(err));
+	if (!err)
+		return mdb_txn_commit(txn);
+	mdb_txn_abort(txn);
 	return err;
 }
 
@@ -81,10 +83,7 @@ static int open_tables(struct kv_store *store, const struct kv_open *how)
 		return err;
 	err = mdb_dbi_open(txn, "records", create, &store->records) ?:
 	      mdb_dbi_open(txn, "config", create, &store->config);
-	if (!err)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return err;
+	return kv_end(txn, err);
 }
 
 /* A new store's map, and one that was made smaller than it is to be. */
@@ -108,8 +107,10 @@ int kv_open(struct kv_store *store, const struct kv_open *how)
 	if (!err)
 		return 0;
 	kv_close(store);
-	return complain(how->dir, err == MDB_NOTFOUND || err == ENOENT ?
-			"no store of pagefs-kv there: " : "", err);
+	fprintf(stderr, "pagefs-kv: %s: %s%s\n", how->dir,
+		err == MDB_NOTFOUND || err == ENOENT ?
+		"no store of pagefs-kv there: " : "", mdb_strerror(err));
+	return KV_TOLD;
 }
 
 void kv_close(struct kv_store *store)
@@ -156,11 +157,7 @@ static int put_once(struct kv_store *store, const MDB_val *key,
 	err = mdb_txn_begin(store->env, NULL, 0, &txn);
 	if (err)
 		return err;
-	err = mdb_put(txn, store->records, &k, &v, 0);
-	if (!err)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return err;
+	return kv_end(txn, mdb_put(txn, store->records, &k, &v, 0));
 }
 
 int kv_put(struct kv_store *store, const MDB_val *key, const MDB_val *value)
@@ -184,11 +181,7 @@ int kv_del(struct kv_store *store, const MDB_val *key)
 	err = mdb_txn_begin(store->env, NULL, 0, &txn);
 	if (err)
 		return err;
-	err = mdb_del(txn, store->records, &k, NULL);
-	if (!err)
-		return mdb_txn_commit(txn);
-	mdb_txn_abort(txn);
-	return err;
+	return kv_end(txn, mdb_del(txn, store->records, &k, NULL));
 }
 
 /* ---- numbered records ---- */

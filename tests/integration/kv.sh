@@ -8,8 +8,8 @@ need python3
 KV=$TOP_BUILDDIR/pagefs-kv
 RECORDS=${RECORDS:-30000}
 SECONDS_EACH=${SECONDS_EACH:-0.3}
-runs=$PAGEFS_RUN
-unshare -r true 2>/dev/null || [ "$(id -u)" = 0 ] || runs=
+: "${PAGEFS_RUN:?names the pagefs-run program}"
+run=
 
 # field NAME: of the JSON object that was printed.
 field() {
@@ -28,9 +28,9 @@ exits() {
 	[ $got = "$want" ] || { echo "exit $got, not $want"; return 1; }
 }
 
-# keeps DIRECTORY [RUNNER]
+# keeps DIRECTORY: single records; under $run, as mixes is.
 keeps() {
-	local dir=$1 run=${2:-}
+	local dir=$1
 
 	check "put" $run "$KV" put "$dir" a 1
 	check "put of standard input" sh -c "printf '%s\n' 'two' 'lines' | $run $KV put '$dir' b"
@@ -59,7 +59,6 @@ mixes() {
 	done
 }
 
-run=
 keeps "$T/plain"
 refuse "no store" "no store of pagefs-kv" "$KV" get "$T/none" a
 refuse "no records" "load some first" "$KV" bench "$T/plain"
@@ -103,20 +102,18 @@ check "load through the mount" "$KV" load --records="$RECORDS" "$MNT/kv"
 mixes "$MNT/kv"
 stop
 
-if [ -n "$runs" ]; then
-	start --memory=16M
-	run=$PAGEFS_RUN
-	keeps "$MNT/kv2" "$PAGEFS_RUN"
-	mixes "$MNT/kv"
-	check "its faults were ours" test "$(stat_of pgfault)" -gt 1000
-	check "load, mapped by pagefs" "$PAGEFS_RUN" "$KV" load \
-		--records="$RECORDS" --writemap "$MNT/kv2"
-	mixes "$MNT/kv2" --writemap
-	stop
-	# What is there is what the mapping has shown.
-	run=
-	check "the directory behind it has the same" "$KV" bench --workload=C \
-		--distribution=uniform --operations=20000 "$BACK/kv"
-	check "and of the other store" "$KV" bench --workload=C \
-		--distribution=uniform --operations=20000 "$BACK/kv2"
-fi
+start --memory=16M
+run=$PAGEFS_RUN
+keeps "$MNT/kv2"
+mixes "$MNT/kv"
+check "its faults were ours" test "$(stat_of pgfault)" -gt 1000
+check "load, mapped by pagefs" $run "$KV" load \
+	--records="$RECORDS" --writemap "$MNT/kv2"
+mixes "$MNT/kv2" --writemap
+stop
+# What is there is what the mapping has shown.
+run=
+check "the directory behind it has the same" "$KV" bench --workload=C \
+	--distribution=uniform --operations=20000 "$BACK/kv"
+check "and of the other store" "$KV" bench --workload=C \
+	--distribution=uniform --operations=20000 "$BACK/kv2"
