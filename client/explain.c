@@ -24,6 +24,8 @@ static const char *reason(int err)
 		return "you may read the file, but not write it";
 	case -EOPNOTSUPP:
 		return "the mapping is private and may be written to";
+	case -EROFS:
+		return "a private mapping for reading may be written to now";
 	case -EBUSY:
 		return "the mount has cache=writeback and the file is open for writing";
 	case -EPERM:
@@ -63,23 +65,38 @@ static void say(const char *line, size_t len)
 		return;		/* nobody to be told */
 }
 
-void preload_explain(int fd, int err)
+/* @link leads to the file, which without it is called @otherwise. */
+static void say_by_kernel(const char *link, const char *otherwise, int err)
 {
 	static atomic_uchar said[NR_REASONS];
-	char link[32], path[PATH_MAX], line[PATH_MAX + 128];
+	char path[PATH_MAX], line[PATH_MAX + 128];
 	ssize_t len;
 
 	if (!is_wanted(said, err))
 		return;
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	len = readlink(link, path, sizeof(path) - 1);
-	if (len < 0)
-		len = snprintf(path, sizeof(path), "descriptor %d", fd);
-	path[len] = '\0';
+	path[len < 0 ? 0 : len] = '\0';
 	len = snprintf(line, sizeof(line),
 		       "pagefs-run: %s: mapped by the kernel instead: %s\n",
-		       path, reason(err));
+		       len < 0 ? otherwise : path, reason(err));
 	say(line, (size_t)len);
+}
+
+void preload_explain(int fd, int err)
+{
+	char link[32], name[32];
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	snprintf(name, sizeof(name), "descriptor %d", fd);
+	say_by_kernel(link, name, err);
+}
+
+void preload_explain_range(uintptr_t start, uintptr_t end, int err)
+{
+	char link[64];
+
+	snprintf(link, sizeof(link), "/proc/self/map_files/%lx-%lx", start, end);
+	say_by_kernel(link, "a mapping", err);
 }
 
 void preload_explain_memory(int err)

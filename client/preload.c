@@ -259,8 +259,12 @@ static int our_mprotect(const struct piece *piece, long prot, void *ptr)
 				  piece->end - piece->start, (int)prot);
 
 	(void)ptr;
-	return err != -EACCES ? err :
-	       protect_by_kernel(piece->p, piece->start, piece->end, (int)prot);
+	if (err != -EACCES)
+		return err;
+	err = protect_by_kernel(piece->p, piece->start, piece->end, (int)prot);
+	if (!err)
+		preload_explain_range(piece->start, piece->end, -EROFS);
+	return err;
 }
 
 PAGEFS_API int mprotect(void *addr, size_t len, int prot)

@@ -7,10 +7,14 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The kernel maps the file of @fd, because of @err: one line, once for each
  * reason; none with PAGEFS_RUN_QUIET in the environment. */
 void preload_explain(int fd, int err);
+
+/* The same of a file that the kernel maps there since now. */
+void preload_explain_range(uintptr_t start, uintptr_t end, int err);
 
 /* The same of memory without a file. */
 void preload_explain_memory(int err);

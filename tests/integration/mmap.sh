@@ -97,8 +97,11 @@ done
 mkdir "$MNT/run"
 run "mmap(2) and its kind under pagefs-run" \
 	timeout 300 "$PAGEFS_RUN" "$CLIENT/test_preload" "$MNT/run"
+mv "$T/out" "$T/explained"
 check "says once why the kernel maps a file" \
-	[ "$(grep -c 'private: mapped by the kernel instead: ' "$T/out")" = 1 ]
+	[ "$(grep -c 'private: mapped by the kernel instead: ' "$T/explained")" = 1 ]
+check "and once why from now on" \
+	[ "$(grep -c 'later: mapped by the kernel instead: a private' "$T/explained")" = 1 ]
 run "quietly" timeout 300 "$PAGEFS_RUN" --quiet "$CLIENT/test_preload" "$MNT/run"
 check "it says nothing then" [ ! -s "$T/out" ]
 run "malloc(3), mmap(2) and fork(2) under pagefs-run --anon" timeout 300 \
