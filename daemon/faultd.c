@@ -31,6 +31,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "deadline.h"
 #include "internal.h"
 #include "uffd_abi.h"
 
@@ -331,14 +332,8 @@ static int add_thread(void)
 /* Context: faultd.lock. Return: whether the time is up. */
 static bool manager_wait(unsigned int ms)
 {
-	struct timespec ts;
+	struct timespec ts = deadline_after(CLOCK_MONOTONIC, ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec += (long)ms * 1000000;
-	if (ts.tv_nsec >= 1000000000) {
-		ts.tv_nsec -= 1000000000;
-		ts.tv_sec++;
-	}
 	return pthread_cond_timedwait(&faultd.cond, &faultd.lock.m,
 				      &ts) == ETIMEDOUT;
 }
@@ -459,10 +454,7 @@ static void stop_threads(void)
 	for (unsigned int i = 0; i < faultd.nr_threads; i++) {
 		do {
 			pthread_kill(faultd.threads[i], WAKE_SIGNAL);
-			clock_gettime(CLOCK_REALTIME, &ts);
-			ts.tv_nsec += STOP_RETRY_MS * 1000000;
-			ts.tv_sec += ts.tv_nsec / 1000000000;
-			ts.tv_nsec %= 1000000000;
+			ts = deadline_after(CLOCK_REALTIME, STOP_RETRY_MS);
 		} while (pthread_timedjoin_np(faultd.threads[i], NULL, &ts));
 	}
 }

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "deadline.h"
 #include "err.h"
 #include "lockdep.h"
 #include "mm_types.h"
@@ -222,14 +223,11 @@ static int wait_some(const struct timespec *due)
 static bool wait_for_tick(void)
 {
 	unsigned int kinds = http_streams_wanted();
-	struct timespec due;
+	struct timespec due = deadline_after(CLOCK_MONOTONIC, feed.trace ?
+					     TICK_MS : SAMPLE_MS / 5);
 	int err = 0;
 	bool stop;
 
-	clock_gettime(CLOCK_MONOTONIC, &due);
-	due.tv_nsec += (feed.trace ? TICK_MS : SAMPLE_MS / 5) * 1000000l;
-	due.tv_sec += due.tv_nsec / 1000000000;
-	due.tv_nsec %= 1000000000;
 	mutex_lock(&feed.lock);
 	while (!feed.stop && !feed.kicked && !err)
 		err = wait_some(kinds ? &due : NULL);

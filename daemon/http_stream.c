@@ -38,6 +38,7 @@
 #include <time.h>
 #include <sys/types.h>
 
+#include "deadline.h"
 #include "list.h"
 #include "lockdep.h"
 #include "mm_types.h"
@@ -379,13 +380,9 @@ void http_streams_end(void)
 
 void http_streams_wait(unsigned int ms)
 {
-	struct timespec ts;
+	struct timespec ts = deadline_after(CLOCK_MONOTONIC, ms);
 	int err = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_nsec += ms * 1000000l;
-	ts.tv_sec += ts.tv_nsec / 1000000000;
-	ts.tv_nsec %= 1000000000;
 	mutex_lock(&streams.lock);
 	while (streams.nr && !err)
 		err = pthread_cond_timedwait(&streams.gone, &streams.lock.m,

@@ -42,6 +42,7 @@
 #include <sys/uio.h>
 #include <linux/fuse.h>
 
+#include "deadline.h"
 #include "fuse_i.h"
 
 #define START_WORKERS	2u
@@ -390,16 +391,9 @@ static void workers_dismiss(int nr)
 /* Wait for a change. Context: pool.lock. Return: false when the time is up. */
 static bool pool_wait(unsigned int ms)
 {
-	struct timespec ts;
+	struct timespec ts = deadline_after(CLOCK_MONOTONIC, ms);
 	int err;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += ms / 1000;
-	ts.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (ts.tv_nsec >= 1000000000) {
-		ts.tv_nsec -= 1000000000;
-		ts.tv_sec++;
-	}
 	err = pthread_cond_timedwait(&pool.cond, &pool.lock.m, &ts);
 	BUG_ON(err && err != ETIMEDOUT);
 	return !err;

@@ -42,6 +42,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "deadline.h"
 #include "internal.h"
 #include "page.h"
 #include "trace.h"
@@ -252,10 +253,7 @@ static void pool_wait(pthread_cond_t *cond, uint64_t deadline_ms)
 	}
 	if (deadline_ms <= now)
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now = deadline_ms - now + (uint64_t)ts.tv_nsec / 1000000;
-	ts.tv_sec += now / 1000;
-	ts.tv_nsec = (long)(now % 1000) * 1000000;
+	ts = deadline_after(CLOCK_MONOTONIC, deadline_ms - now);
 	pthread_cond_timedwait(cond, &pool.lock.m, &ts);
 }
 

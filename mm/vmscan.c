@@ -35,9 +35,7 @@
  * Source: Linux mm/vmscan.c (shrink_inactive_list, balance_pgdat). Differs:
  *         reclaim never writes pages of files; no memory cgroups.
  */
-#include <pthread.h>
 #include <string.h>
-#include <time.h>
 
 #include "internal.h"
 #include "page.h"
@@ -74,58 +72,6 @@ struct scan_control {
 	unsigned int nr_out;		/* of @out */
 	struct page *out[SWAP_BATCH];	/* locked, to be swapped out */
 };
-
-/* ---- waiting for progress ---- */
-
-static struct {
-	struct mutex lock;
-	pthread_cond_t cond;
-	atomic_uint waiters;
-	atomic_uint seq;		/* rises with every bit of progress */
-} progress = {
-	.lock = MUTEX_INITIALIZER(LOCK_LEAF),
-	.cond = PTHREAD_COND_INITIALIZER,
-};
-
-void reclaim_progress(void)
-{
-	atomic_fetch_add(&progress.seq, 1);
-	if (!atomic_load(&progress.waiters))
-		return;		/* one that comes now sees the new seq */
-	mutex_lock(&progress.lock);
-	pthread_cond_broadcast(&progress.cond);
-	mutex_unlock(&progress.lock);
-}
-
-/* CLOCK_REALTIME @ms from now, for pthread_cond_timedwait(). */
-static void deadline_after_ms(struct timespec *ts, unsigned int ms)
-{
-	clock_gettime(CLOCK_REALTIME, ts);
-	ts->tv_sec += ms / 1000;
-	ts->tv_nsec += (long)(ms % 1000) * 1000000;
-	if (ts->tv_nsec >= 1000000000) {
-		ts->tv_sec++;
-		ts->tv_nsec -= 1000000000;
-	}
-}
-
-/* Sleeps until something was freed or written since @seq, at most @ms. */
-static void wait_for_progress(unsigned int seq, unsigned int ms)
-{
-	struct timespec deadline;
-
-	blk_flush_plug();
-	thread_will_block();
-	deadline_after_ms(&deadline, ms);
-	mutex_lock(&progress.lock);
-	atomic_fetch_add(&progress.waiters, 1);
-	while (atomic_load(&progress.seq) == seq)
-		if (pthread_cond_timedwait(&progress.cond, &progress.lock.m,
-					   &deadline))
-			break;
-	atomic_fetch_sub(&progress.waiters, 1);
-	mutex_unlock(&progress.lock);
-}
 
 /* ---- the inactive list ---- */
 
@@ -513,7 +459,7 @@ static void throttle(const struct scan_control *sc, unsigned int seq)
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 				enum zone_type highest)
 {
-	unsigned int seq = atomic_load(&progress.seq);
+	unsigned int seq = reclaim_progress_seq();
 	unsigned int saved = memalloc_save();
 	struct scan_control sc = {
 		.nr_to_reclaim = max(SWAP_CLUSTER_MAX, 1UL << order),
@@ -560,7 +506,7 @@ static int unbalanced_zone(pg_data_t *pgdat)
 
 bool balance_pgdat(pg_data_t *pgdat)
 {
-	unsigned int seq = atomic_load(&progress.seq);
+	unsigned int seq = reclaim_progress_seq();
 	struct scan_control sc = { .kswapd = true };
 	int type = 0;
 

@@ -26,6 +26,14 @@ void lru_note_cost(struct lruvec *lruvec, enum lru_kind kind, unsigned long nr);
 bool balance_pgdat(pg_data_t *pgdat);
 
 /*
+ * mm/reclaim_wait.c. The number rises with every reclaim_progress(); waiting ends
+ * when it is not @seq any more, or after @ms. Context: no lock that who makes
+ * progress needs.
+ */
+unsigned int reclaim_progress_seq(void);
+void wait_for_progress(unsigned int seq, unsigned int ms);
+
+/*
  * mm/shrinker.c: objects in the proportion the LRU passes take, with no minimum: a
  * stream that reclaims a few pages at a time would empty a small cache by it.
  * Return: objects freed.

@@ -47,6 +47,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "deadline.h"
 #include "internal.h"
 #include "page.h"
 #include "vmstat.h"
@@ -500,13 +501,8 @@ void window_scan_all(void)
 /* Context: scan.lock. */
 static void scan_sleep(unsigned int ms)
 {
-	struct timespec ts;
+	struct timespec ts = deadline_after(CLOCK_MONOTONIC, ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += ms / 1000;
-	ts.tv_nsec += (long)(ms % 1000) * 1000000;
-	ts.tv_sec += ts.tv_nsec / 1000000000;
-	ts.tv_nsec %= 1000000000;
 	pthread_cond_timedwait(&scan.wait, &scan.lock.m, &ts);
 }
 
