@@ -8,6 +8,7 @@
 : "${PAGEFS_RUN:?names the pagefs-run program}"
 need redis-server redis-cli
 MB=${MB:-72}
+VALUE=${VALUE:-960}	# bytes each has
 MEMORY=${MEMORY:-48M}
 SWAP=${SWAP:-$((MB * 4))M}
 
@@ -62,8 +63,10 @@ start --memory="$MEMORY" --swap="$T/swap:$SWAP"
 watch_budget
 run_redis "$PAGEFS_RUN" --anon --mount="$MNT" --
 
+NR=$((MB * 1048576 / (VALUE + 64)))
+
 echo "== $MB MiB of values"
-check "values are stored" cli debug populate $((MB << 10)) key 960
+check "values are stored" cli debug populate $NR key "$VALUE"
 digest=$(cli debug digest)
 [ "$(stat_of pswpout)" -ge $((MB * 256 / 8)) ] ||
 	fail "only $(stat_of pswpout) pages went to swap"
@@ -80,7 +83,7 @@ wait "$WRITER"
 WRITER=
 budget_held "redis"
 after=$(cli get a)
-check "it has all it had" test "$(cli dbsize)" -gt $((MB << 10))
+check "it has all it had" test "$(cli dbsize)" -gt $NR
 end_redis
 
 echo "== the snapshot, in a redis of its own"
