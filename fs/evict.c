@@ -38,13 +38,13 @@
  * more than the first; the kernel is asked to forget some when those it knows
  * take more than the second. Chosen to leave most memory to file data.
  */
-#define UNUSED_SHARE	8u
-#define KNOWN_SHARE	4u
+#define UNUSED_SHARE	12u
+#define KNOWN_SHARE	6u
 /*
  * Bytes an inode takes with a name, its place in the tree and, when its file
  * has data, the one node that a small file's pages hang on: estimated, a name
  * being 32 to 64, a place 9 to 600, by how dense the numbers are, and a node
- * 568. All of it comes from ZONE_NORMAL, which is 3/8 of the arena.
+ * 568. All of it comes from ZONE_NORMAL, which is 1/4 of the arena.
  */
 #define INODE_COST	(sizeof(struct inode) + 128 + 568)
 

@@ -64,8 +64,8 @@ unsigned long nr_window_pages(void)
 }
 
 /*
- * All of ZONE_MOVABLE but an eighth and what its watermarks keep free: more
- * than half of memory can be in clients' reach, the rest tells what they use.
+ * All of ZONE_MOVABLE but a sixteenth and what its watermarks keep free: two
+ * thirds of memory can be in clients' reach, the rest tells what they use.
  */
 unsigned long window_limit(void)
 {
@@ -73,7 +73,7 @@ unsigned long window_limit(void)
 	struct zone *zone;
 
 	for_each_zone(zone) {
-		unsigned long keep = zone->spanned / 8 +
+		unsigned long keep = zone->spanned / 16 +
 				     2 * zone->watermark[WMARK_HIGH];
 
 		if (zone->type == ZONE_MOVABLE && zone->spanned > keep)
@@ -244,6 +244,11 @@ void balloon_trim(void)
 
 	if (atomic_load(&balloon.frames) > charged + BALLOON_SLACK)
 		balloon_shrink(charged + BALLOON_SLACK / 2);
+}
+
+void balloon_give(unsigned long slack)
+{
+	balloon_shrink(nr_window_pages() + slack);
 }
 
 void balloon_exit(void)

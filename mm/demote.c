@@ -51,9 +51,6 @@
 #include "vmstat.h"
 #include "window_i.h"
 
-/* Pages that kswapd keeps free in the windows: two batches for each of eight
- * threads, or 1/32 of a small window. */
-#define GAP_PAGES	(16ul * WINDOW_BATCH)
 /* Pages of an unmapped file that go at once: 1 MiB, some 0.3 ms. Arbitrary. */
 #define IDLE_PAGES	256u
 /* Batches looked at for each one that must go. Arbitrary. */
@@ -63,12 +60,6 @@
  * which pages came, so if those at its tail are too new, all are.
  */
 #define MAX_VAIN	4u
-/* kswapd, having found nothing, is left alone for so long. Arbitrary. */
-#define VAIN_MS		50
-/* Times a charge is tried: in all, in vain, and for pages nobody has asked for. */
-#define CHARGE_TRIES	64u
-#define CHARGE_VAIN	16u
-#define CHARGE_AHEAD	4u
 
 /* ---- isolating ---- */
 
@@ -110,6 +101,61 @@ static bool may_demote(struct page *page, bool hard)
 	if (granted_lately(page))
 		return false;
 	return !page_test_clear(page, PG_referenced);
+}
+
+/* Is it of a file that clients map? Context: page locked. */
+static bool is_in_use(struct page *page)
+{
+	const struct address_space *mapping = page_mapping(page);
+
+	return mapping && (mapping_mapped(mapping) || page_is_mlocked(page));
+}
+
+/*
+ * Those of files that nobody maps are all at the tail (window_idle()), so the
+ * first that is not one is the end. Return: pages looked at; 0 at the end.
+ */
+static unsigned int shrink_idle_batch(struct demote_control *dc)
+{
+	struct lruvec *lruvec = &NODE_DATA(0)->lruvec;
+	struct page *pages[WINDOW_BATCH], *go[WINDOW_BATCH];
+	unsigned int got = isolate(pages, WINDOW_BATCH), n = 0, i;
+
+	for (i = 0; i < got; i++) {
+		if (!trylock_page(pages[i]))
+			break;
+		if (is_in_use(pages[i]) || !may_demote(pages[i], true)) {
+			unlock_page(pages[i]);
+			break;
+		}
+		demote_freeze(pages[i]);
+		go[n++] = pages[i];
+	}
+	/* As they were, the rest of them. */
+	mutex_lock(&lruvec->lock);
+	for (unsigned int k = got; k-- > i;) {
+		lruvec_add(lruvec, pages[k]);
+		list_move_tail(&pages[k]->lru, &lruvec->lists[LRU_WINDOW]);
+	}
+	mutex_unlock(&lruvec->lock);
+	for (unsigned int k = i; k < got; k++)
+		put_page(pages[k]);
+	demote_pages(go, n, dc);
+	return n;
+}
+
+unsigned long shrink_idle_windows(unsigned long nr)
+{
+	struct demote_control dc = { .hard = true };
+	unsigned int saved = memalloc_save();
+
+	memalloc_restore(0);	/* as in shrink_windows() */
+	while (dc.gone < nr && !dc.nomem && shrink_idle_batch(&dc))
+		;
+	memalloc_restore(saved);
+	if (dc.gone)
+		reclaim_progress();
+	return dc.gone;
 }
 
 /* Return: pages looked at. */
@@ -334,63 +380,4 @@ unsigned long window_drop_snapshots(void)
 		put_page(pages[i]);
 	}
 	return dropped;
-}
-
-/* ---- keeping room ---- */
-
-static unsigned long window_gap(void)
-{
-	return min(GAP_PAGES, window_limit() / 32);
-}
-
-bool windows_over(void)
-{
-	return nr_window_pages() + window_gap() > window_limit();
-}
-
-/* (A) when kswapd last found nothing to demote, ms */
-static atomic_ulong vain_ms;
-
-void balance_windows(void)
-{
-	unsigned long target = window_limit() - 2 * window_gap(), nr, some;
-
-	while ((nr = nr_window_pages()) > target) {
-		some = min(nr - target, 4ul * WINDOW_BATCH);
-		if (shrink_windows(some, false))
-			continue;
-		/* All is too new: the next faults would take it all the same,
-		 * and wait for that. */
-		if (windows_over() && shrink_windows(some, true))
-			continue;
-		atomic_store(&vain_ms, mm_msecs());
-		return;
-	}
-}
-
-static void wake_for_windows(void)
-{
-	if (windows_over() && mm_msecs() - atomic_load(&vain_ms) > VAIN_MS)
-		wakeup_kswapd(NODE_DATA(0));
-}
-
-bool window_charge_or_shrink(unsigned long nr)
-{
-	/* More than one is for the future: not worth waiting for. */
-	const gfp_t gfp = nr > 1 ? GFP_USER | __GFP_NORETRY : GFP_USER;
-	const unsigned int max_tries = nr > 1 ? CHARGE_AHEAD : CHARGE_TRIES;
-	unsigned int vain = 0;
-
-	for (unsigned int tries = 0; tries < max_tries; tries++) {
-		if (window_charge(nr)) {
-			wake_for_windows();
-			return true;
-		}
-		if (shrink_windows(max_t(unsigned long, nr, 16), tries > 1) ||
-		    try_to_free_pages(gfp, 0, ZONE_MOVABLE))
-			vain = 0;
-		else if (++vain == CHARGE_VAIN)
-			break;
-	}
-	return false;
 }

@@ -109,9 +109,11 @@ static void note_refaults(struct address_space *mapping, struct page **pages,
 		page_set(pages[i], PG_workingset);
 		refaults++;
 	}
-	if (refaults)
-		lru_note_cost(&NODE_DATA(0)->lruvec, mapping->swap_backed ?
-			      LRU_ANON : LRU_FILE, refaults);
+	if (!refaults)
+		return;
+	lru_note_cost(&NODE_DATA(0)->lruvec, mapping->swap_backed ?
+		      LRU_ANON : LRU_FILE, refaults);
+	window_note_refaults(mapping, refaults);
 }
 
 unsigned int add_pages_to_page_cache(struct page **pages, unsigned int nr,

@@ -3,7 +3,7 @@
  * mm/mmzone.c - cutting the arena into nodes and zones; watermarks; zonelists
  *
  *   0      nr_table_frames
- *   | table | NORMAL 3/8 | MOVABLE 5/8 | NORMAL | MOVABLE |	nr_frames
+ *   | table | NORMAL 1/4 | MOVABLE 3/4 | NORMAL | MOVABLE |	nr_frames
  *           |<------- node 0 --------->|<---- node 1 ---->|
  *
  *   free frames of a zone
@@ -100,7 +100,7 @@ static void lruvec_init(struct lruvec *lruvec)
 static void node_init(int nid, pfn_t start, pfn_t end, pfn_t align)
 {
 	pg_data_t *pgdat = NODE_DATA(nid);
-	pfn_t movable = ALIGN_DOWN(start + (end - start) / 8 * 3, align);
+	pfn_t movable = ALIGN_DOWN(start + (end - start) / 4, align);
 
 	pgdat->node_id = nid;
 	pgdat->kswapd = NULL;

@@ -22,6 +22,8 @@ bool window_charge(unsigned long nr);
 void window_uncharge(unsigned long nr);
 /* Frames the windows do not need any more become the arena's again. */
 void balloon_trim(void);
+/* All but @slack of them, at once. */
+void balloon_give(unsigned long slack);
 void balloon_exit(void);
 
 /* ---- window.c ---- */
@@ -178,6 +180,17 @@ void demote_putback(struct page *page);
 bool window_drop_snapshot(struct page *page);
 unsigned long window_drop_snapshots(void);
 
+/* By kswapd: pages of files that nobody maps, at most @nr. Return: how many. */
+unsigned long shrink_idle_windows(unsigned long nr);
+
+/* ---- window_room.c ---- */
+
+/* @nr pages of @mapping are read again that were here lately. */
+void window_note_refaults(const struct address_space *mapping, unsigned int nr);
+/* A page that was demoted is back in its window. */
+void window_note_return(void);
+/* By kswapd, when the arena is short: what it has more use for than windows. */
+void windows_give(void);
 /* More pages in windows than kswapd wants to leave there. */
 bool windows_over(void);
 /* By kswapd: until there is room again. */

@@ -21,7 +21,7 @@
 #include "vmalloc.h"
 #include "vmstat.h"
 
-#define ARENA	(32 * SZ_1M)
+#define ARENA		(48 * SZ_1M)	/* a quarter is for areas */
 
 void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t pos);

@@ -19,6 +19,7 @@
 #include "writeback.h"
 
 #define MEMORY		(32UL << 20)
+#define ROUNDS		100u		/* kswapd works beside us */
 #define REGION		40000UL		/* pages */
 #define RW		(VM_READ | VM_WRITE | VM_SHARED)
 
@@ -291,26 +292,82 @@ static void windows_stay_within_their_limit(void)
 	down();
 }
 
-/* What windows had, the arena gets back. */
+/* With kswapd, and all of memory touched through mappings. */
+static void up_full(unsigned long pages)
+{
+	pair_up(&(struct pair_conf){
+		.memory = MEMORY, .threads = true, .mode = FAKE_SYNC,
+		.pages = pages, .spare = 16, .ra_pages = 32, .region = REGION,
+	});
+	at = there = 0;
+	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, pages + 16, RW, &at), 0);
+	CU_ASSERT_EQUAL(fake_mmap(other, m, 0, pages + 16, RW, &there), 0);
+	for (unsigned long i = 0; i < pages; i++)
+		CU_ASSERT(loads(c, page_addr(i) + 64,
+				fake_word(i * PAGE_SIZE + 64)));
+	CU_ASSERT(nr_window_pages() > pages / 2);
+}
+
+static void read_through(struct fake_file *file, unsigned long pages)
+{
+	for (loff_t pos = 0; pos < (loff_t)(pages << PAGE_SHIFT);
+	     pos += sizeof(buf))
+		CU_ASSERT_EQUAL(fake_read(file, NULL, pos, buf, sizeof(buf)),
+				sizeof(buf));
+}
+
+static struct fake_file *plain_file(unsigned long pages)
+{
+	return fake_file_new(&disk, pages << PAGE_SHIFT, pages << PAGE_SHIFT);
+}
+
+/* What windows had, the arena gets back: those of files no one maps go. */
 static void memory_comes_back_from_windows(void)
 {
 	const unsigned long pages = MEMORY >> PAGE_SHIFT;
 	struct fake_file *plain;
 
-	up_mode(FAKE_SYNC, pages, 32);
-	touch_all(pages, 0);
-	CU_ASSERT(nr_window_pages() > pages / 4);
+	up_full(pages);
 	CU_ASSERT_EQUAL(fake_munmap(c, at, pages + 16), 0);
 	CU_ASSERT_EQUAL(fake_munmap(other, there, pages + 16), 0);
-	/* All of memory for who needs it: windows of files no one maps go. */
-	plain = fake_file_new(&disk, pages << PAGE_SHIFT, pages << PAGE_SHIFT);
-	for (unsigned int round = 0; round < 2; round++)
-		for (loff_t pos = 0; pos < (loff_t)(pages << PAGE_SHIFT);
-		     pos += sizeof(buf))
-			CU_ASSERT_EQUAL(fake_read(plain, NULL, pos, buf,
-						  sizeof(buf)), sizeof(buf));
-	CU_ASSERT(plain->mapping.nrpages > pages / 4);
-	fake_mmu_check();
+	plain = plain_file(pages);
+	for (unsigned int i = 0; i < ROUNDS && nr_window_pages() > pages / 16; i++)
+		read_through(plain, pages);
+	CU_ASSERT(nr_window_pages() <= pages / 16);
+	read_through(plain, pages);
+	CU_ASSERT(READ_ONCE(plain->mapping.nrpages) > pages * 3 / 4);
+	fake_file_free(plain);
+	down();
+}
+
+/* Clients have it mapped still, but use it no more; another file is in use. */
+static void unused_windows_make_room(void)
+{
+	const unsigned long pages = MEMORY >> PAGE_SHIFT, used = pages * 5 / 8;
+	struct fake_file *plain;
+
+	up_full(pages);
+	plain = plain_file(used);
+	for (unsigned int i = 0; i < ROUNDS && READ_ONCE(plain->mapping.nrpages) < used;
+	     i++)
+		read_through(plain, used);
+	CU_ASSERT_EQUAL(READ_ONCE(plain->mapping.nrpages), used);
+	fake_file_free(plain);
+	down();
+}
+
+/* Who reads a large file once takes nothing that clients have mapped. */
+static void scans_leave_windows_alone(void)
+{
+	const unsigned long pages = MEMORY >> PAGE_SHIFT;
+	struct fake_file *plain;
+	unsigned long before;
+
+	up_full(pages);
+	plain = plain_file(4 * pages);
+	before = nr_window_pages();
+	read_through(plain, 4 * pages);
+	CU_ASSERT(nr_window_pages() >= before - before / 16);
 	fake_file_free(plain);
 	down();
 }
@@ -962,6 +1019,9 @@ static const struct test_case cases[] = {
 	{ "windows stay within their limit and the budget",
 	  windows_stay_within_their_limit },
 	{ "what windows had the arena gets back", memory_comes_back_from_windows },
+	{ "windows in no use make room for what comes back",
+	  unused_windows_make_room },
+	{ "who reads once takes nothing from windows", scans_leave_windows_alone },
 	{ "a mapped file and one that is not share memory",
 	  mount_and_mapping_share_memory },
 	{ "windows full of dirty pages go on", windows_full_of_dirt_go_on },
