@@ -340,9 +340,10 @@ static bool is_ignored(const char *opt)
 {
 	static const char *const ignored[] = {
 		"_netdev", "auto", "noauto", "defaults", "fail", "nofail",
-		"user", "nouser", "users", "nousers", "owner", "group",
-		"relatime", "norelatime", "nodiratime", "diratime",
-		"nostrictatime", "silent", "loud",
+		"user", "nouser", "users", "nousers", "owner", "noowner",
+		"group", "nogroup", "relatime", "norelatime", "nodiratime",
+		"diratime", "nostrictatime", "lazytime", "nolazytime",
+		"noiversion", "nomand", "symfollow", "silent", "loud",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(ignored); i++)
@@ -388,6 +389,10 @@ static int set_mount_option(struct config *config, const char *opt)
 		return set_log_level(config, opt + 10);
 	if (!strncmp(opt, "fake_nodes=", 11))
 		return set_fake_nodes(config, opt + 11);
+	if (!strcmp(opt, "remount")) {
+		log_msg(LOG_ERR, "remount: options cannot be changed; unmount, and mount again");
+		return -EINVAL;
+	}
 	if (!strcmp(opt, "foreground"))
 		config->foreground = true;
 	else if (!strcmp(opt, "allow_other"))
@@ -483,10 +488,12 @@ static bool is_mount_helper(const char *argv0)
 static enum config_verdict set_operands(struct config *config, int nr,
 					char **operands)
 {
-	if (nr != 2) {
+	/* An empty one would be taken for the current directory. */
+	if (nr != 2 || !*operands[0] || !*operands[1]) {
 		log_msg(LOG_ERR, "%s; see pagefsd --help",
-			nr < 1 ? "no backing directory given" :
-			nr < 2 ? "no mountpoint given" : "too many operands");
+			nr > 2 ? "too many operands" :
+			nr < 1 || !*operands[0] ? "no backing directory given" :
+			"no mountpoint given");
 		return CONFIG_USAGE;
 	}
 	config->backing_dir = absolute_path(operands[0]);

@@ -18,6 +18,10 @@ check "--help names every option" sh -c '
 check "--version exits with 0" "$PAGEFSD" --version
 check "an unknown option is a usage error" status 2 "$PAGEFSD" --no-such "$BACK" "$MNT"
 check "a missing operand is a usage error" status 2 "$PAGEFSD" "$BACK"
+refuse "an empty backing directory" "no backing directory" "$PAGEFSD" "" "$MNT"
+# In the scratch directory, which is what an empty one was once taken for.
+refuse "an empty mountpoint" "no mountpoint" env -C "$T" "$PAGEFSD" "$BACK" ""
+refuse "-o remount" "remount" "$PAGEFSD" -o remount "$BACK" "$MNT"
 refuse "--memory=4K" "4K" "$PAGEFSD" --memory=4K "$BACK" "$MNT"
 refuse "--memory=lots" "lots" "$PAGEFSD" --memory=lots "$BACK" "$MNT"
 refuse "--memory=-1M" "memory" "$PAGEFSD" --memory=-1M "$BACK" "$MNT"
