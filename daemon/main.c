@@ -4,7 +4,8 @@
  *
  *   parent   config_parse, fork ... wait for the child's word ... exit 0 or 1
  *   child      setsid, mm_init, http_open, fs_mount, fuse_serve_start
- *              fs_swapon, faultd_start, conn_listen, http_start --"ready"--> parent
+ *              fs_swapon, faultd_start, conn_listen, http_start --"ready"--> parent,
+ *              or service manager
  *              uv_run: SIGTERM, SIGINT, or the kernel ended the session
  *              requests end, fuse_serve_stop, faults end, clients go,
  *              http_stop, fs_umount, mm_exit, exit 0 or 1
@@ -40,6 +41,7 @@
 #include "http.h"
 #include "internal.h"
 #include "log.h"
+#include "service.h"
 
 /* Heaps of the C library, for all threads. Its own rule, 8 per CPU, would let
  * each worker keep what it once needed. Arbitrary. */
@@ -337,8 +339,10 @@ static int serve(const struct config *config, struct server *server, int ready_f
 		config->backing_dir, config->mountpoint,
 		config->memory / SZ_1M, config_cache_name(config));
 	child_ready(ready_fd);
+	service_ready(config);
 	termination_signals(SIG_UNBLOCK);
 	uv_run(&server->loop, UV_RUN_DEFAULT);
+	service_stopping(config);
 	return umount_all(config, server);
 }
 
