@@ -50,7 +50,7 @@ ROWS = rows_of(
     ("size_read", "1/s", True, "random reads of a mapped sparse file"),
     ("clients_read", "1/s", True, "random reads of a mapped file by many"),
     ("budget_read", "1/s", True, "random reads of a mapped sparse file, twice the memory"),
-    ("metadata", "bytes", False, "metadata for a cached page of 4 KiB"),
+    ("metadata", "bytes", False, "metadata for a cached page of 4 KiB; memory in MiB"),
 )
 
 
@@ -301,15 +301,17 @@ class Workloads:
 
     def _metadata(self, turn):
         """Memory of the mount that is not pages, when it is full of pages."""
-        def run(system):
-            with system.up():
-                system.run(["dd", f"if={system.dir}/data", "of=/dev/null",
-                            "bs=1M", "status=none"])
-                time.sleep(0.5)
-                info = self._meminfo(system)
-            used = info["MemTotal"] - info["MemFree"] - info["Cached"]
-            return [("metadata", None, used * 1024 / (info["Cached"] / 4))]
-        yield from self._each("growth", ("pagefs-mount",), "metadata", turn, run)
+        for memory in (self.bench.memory, 4 * self.bench.memory):
+            def run(system, memory=memory):
+                with system.up(memory):
+                    system.run(["dd", f"if={system.dir}/data", "of=/dev/null",
+                                "bs=1M", "status=none"])
+                    time.sleep(0.5)     # what is under way ends
+                    info = self._meminfo(system)
+                used = info["MemTotal"] - info["MemFree"] - info["Cached"]
+                return [("metadata", memory // MIB,
+                         used * 1024 / (info["Cached"] / 4))]
+            yield from self._each("growth", ("pagefs-mount",), "metadata", turn, run)
 
     @staticmethod
     def _meminfo(system):
