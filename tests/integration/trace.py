@@ -57,7 +57,7 @@ def test_fsync():
 
 
 def test_age():
-    reader = Reader("event=writeback_pages")
+    reader = Reader("event=writeback_pages file=aged")  # "old" is of age soon
     write("aged", b"x")
     time.sleep(1)
     write("aged", b"y", PAGE, sync=True)
