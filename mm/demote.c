@@ -108,7 +108,7 @@ static bool is_in_use(struct page *page)
 {
 	const struct address_space *mapping = page_mapping(page);
 
-	return mapping && (mapping_mapped(mapping) || page_is_mlocked(page));
+	return mapping && mapping_mapped(mapping);
 }
 
 /*
@@ -117,7 +117,6 @@ static bool is_in_use(struct page *page)
  */
 static unsigned int shrink_idle_batch(struct demote_control *dc)
 {
-	struct lruvec *lruvec = &NODE_DATA(0)->lruvec;
 	struct page *pages[WINDOW_BATCH], *go[WINDOW_BATCH];
 	unsigned int got = isolate(pages, WINDOW_BATCH), n = 0, i;
 
@@ -131,15 +130,10 @@ static unsigned int shrink_idle_batch(struct demote_control *dc)
 		demote_freeze(pages[i]);
 		go[n++] = pages[i];
 	}
-	/* As they were, the rest of them. */
-	mutex_lock(&lruvec->lock);
-	for (unsigned int k = got; k-- > i;) {
-		lruvec_add(lruvec, pages[k]);
-		list_move_tail(&pages[k]->lru, &lruvec->lists[LRU_WINDOW]);
-	}
-	mutex_unlock(&lruvec->lock);
-	for (unsigned int k = i; k < got; k++)
+	for (unsigned int k = got; k-- > i;) {	/* the rest, as they were */
+		lru_putback_tail(pages[k]);
 		put_page(pages[k]);
+	}
 	demote_pages(go, n, dc);
 	return n;
 }
@@ -148,10 +142,12 @@ unsigned long shrink_idle_windows(unsigned long nr)
 {
 	struct demote_control dc = { .hard = true };
 	unsigned int saved = memalloc_save();
+	unsigned long before;
 
 	memalloc_restore(0);	/* as in shrink_windows() */
-	while (dc.gone < nr && !dc.nomem && shrink_idle_batch(&dc))
-		;
+	do
+		before = dc.gone;
+	while (shrink_idle_batch(&dc) && dc.gone > before && dc.gone < nr);
 	memalloc_restore(saved);
 	if (dc.gone)
 		reclaim_progress();

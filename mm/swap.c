@@ -161,6 +161,15 @@ void lru_putback(struct page *page)
 	mutex_unlock(&lruvec->lock);
 }
 
+void lru_putback_tail(struct page *page)
+{
+	struct lruvec *lruvec = lock_page_lruvec(page);
+
+	lruvec_add(lruvec, page);
+	list_move_tail(&page->lru, &lruvec->lists[page_lru(page)]);
+	mutex_unlock(&lruvec->lock);
+}
+
 static void activate_page(struct page *page)
 {
 	struct lruvec *lruvec = lock_page_lruvec(page);

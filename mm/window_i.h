@@ -207,5 +207,7 @@ void lru_unset_window(struct page *page);
 void lru_clear_window(struct page *page);
 /* An isolated page goes to the list its flags say. */
 void lru_putback(struct page *page);
+/* Where it was taken from, and not first in line to stay. */
+void lru_putback_tail(struct page *page);
 
 #endif /* PAGEFS_MM_WINDOW_I_H */
