@@ -6,12 +6,15 @@
  * here (fx_kernel); the linker then leaves it out.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -113,12 +116,26 @@ static int remove_one(const char *path, const struct stat *st, int flag,
 	return remove(path) ? 0 : 0;	/* what cannot go stays */
 }
 
+/* nftw() does not get to paths that are longer than the kernel takes. */
+static void remove_all(void)
+{
+	char *argv[] = { "rm", "-rf", "--one-file-system", fx_dir, NULL };
+	pid_t pid;
+
+	nftw(fx_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	if (access(fx_dir, F_OK) || posix_spawnp(&pid, "rm", NULL, NULL, argv,
+						 environ))
+		return;
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 void fixture_end(void)
 {
 	fixture_end_keep();
 	close(fx_fd);
 	fx_fd = -1;
-	nftw(fx_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+	remove_all();
 }
 
 unsigned int fx_nr_fds(void)
