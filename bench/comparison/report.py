@@ -137,10 +137,10 @@ def plot(results, where, name, row, xlabel, title):
     if len(xs) < 2 or not shown:
         return False
     script = [
-        "set terminal svg size 640,400 font 'sans,12' background '#ffffff'",
+        "set terminal svg noenhanced size 720,400 font 'sans,12' background '#ffffff'",
         f"set output '{where}/{name}.svg'",
         f"set title '{title or ROWS[row].title}'", f"set xlabel '{xlabel}'",
-        f"set ylabel '{ROWS[row].unit}'", "set logscale x 2", "set yrange [0:*]",
+        f"set ylabel '{ROWS[row].unit}'", "set logscale x 2", "set logscale y",
         "set xtics (" + ", ".join(f"'{x:g}' {x}" for x in xs) + ")",
         "set key outside bottom horizontal", "set grid ytics",
     ]

@@ -270,10 +270,11 @@ class Workloads:
             yield from self._each("growth", THROUGH, f"{nr} files", turn, run)
 
     def _large_files(self, turn):
+        """Page tables are the program's: a page of them for each 2 MiB."""
         for size in self.bench.sparse_sizes:
             def run(system, size=size):
                 path = os.path.basename(self._sparse_name(size))
-                with system.up():
+                with system.up(beside=size // 512):
                     return [("size_read", size // MIB,
                              self._readers(system, path))]
             yield from self._each("growth", ("pagefs-map", "kernel-random"),
@@ -293,7 +294,7 @@ class Workloads:
         for memory in self.bench.budgets:
             def run(system, memory=memory):
                 path = os.path.basename(self._sparse_name(2 * memory))
-                with system.up(memory):
+                with system.up(memory, beside=memory // 256):
                     return [("budget_read", memory // MIB,
                              self._readers(system, path))]
             yield from self._each("growth", ("pagefs-map", "kernel-random"),
