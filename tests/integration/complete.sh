@@ -5,28 +5,8 @@
 # The functions are called as readline does it. Each long option that the
 # program's help has is offered, and no other.
 . "${0%/*}/lib.sh"
+. "${0%/*}/completion.sh"
 mkdir "$T/dirs" && cd "$T/dirs" || exit
-declare -F compopt >/dev/null || compopt() { :; }
-
-# completes FUNCTION WORDS... -- EXPECTED...: the last of WORDS is being typed
-completes() {
-	local function=$1 words=() got
-	shift
-	while [ "$1" != -- ]; do
-		words+=("$1")
-		shift
-	done
-	shift
-	COMP_WORDS=("${words[@]}") COMP_CWORD=$((${#words[@]} - 1)) COMPREPLY=()
-	"$function"
-	# readline sorts, and shows a command once that $PATH has twice
-	got=$(printf '%s\n' "${COMPREPLY[@]}" | sort -u)
-	[ "$got" = "$(printf '%s\n' "$@")" ] || {
-		echo "${words[*]}: completed to $got instead of $*"
-		return 1
-	}
-}
-
 # offers FUNCTION PROGRAM: the options its help has
 offers() {
 	COMP_WORDS=("$2" --) COMP_CWORD=1 COMPREPLY=()

@@ -7,13 +7,7 @@
 # which /usr/local/sbin is the first: there it is another directory. So is
 # /etc/fstab, the only one that a user may mount from; and /dev/fuse, as in
 # nonroot.sh.
-if [ -z "${PAGEFS_TEST_NS:-}" ] && [ "$(id -u)" = 0 ]; then
-	unshare -m --propagation private true 2>/dev/null || {
-		echo "SKIP: no mount namespace to be had here (a chroot?)"
-		exit 77
-	}
-	PAGEFS_TEST_NS=1 exec unshare -m --propagation private "$BASH" "$0"
-fi
+. "${0%/*}/namespace.sh"
 . "${0%/*}/lib.sh"
 need_root
 need mount.fuse3 fusermount3 setpriv

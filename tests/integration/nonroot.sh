@@ -4,13 +4,7 @@
 #
 # In a mount namespace of its own, for the device of this machine may not be for
 # ordinary users: there it gets a /dev/fuse with the usual mode, 0666.
-if [ -z "${PAGEFS_TEST_NS:-}" ] && [ "$(id -u)" = 0 ]; then
-	unshare -m --propagation private true 2>/dev/null || {
-		echo "SKIP: no mount namespace to be had here (a chroot?)"
-		exit 77
-	}
-	PAGEFS_TEST_NS=1 exec unshare -m --propagation private "$BASH" "$0"
-fi
+. "${0%/*}/namespace.sh"
 . "${0%/*}/lib.sh"
 need_root
 need setpriv /usr/bin/python3 fusermount3

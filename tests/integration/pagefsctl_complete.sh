@@ -5,58 +5,45 @@
 #
 #   pagefsctl_complete.sh COMPLETION SCRATCH
 #
-# MNT is a mount. The function is called as readline does it.
+# MNT is a mount. The first that is not as it should be ends it.
 set -u
+. "${0%/*}/completion.sh"
 completion=$1 scratch=$2
 # shellcheck source=/dev/null
 . "$completion" || exit
 PATH=$(dirname "$PAGEFSCTL"):$PATH
-declare -F compopt >/dev/null || compopt() { :; }
 
-# completes WORDS... -- EXPECTED...: the last of WORDS is the one that is typed
-completes() {
-	local words=() got
-	while [ "$1" != -- ]; do
-		words+=("$1")
-		shift
-	done
-	shift
-	COMP_WORDS=("${words[@]}") COMP_CWORD=$((${#words[@]} - 1)) COMPREPLY=()
-	_pagefsctl
-	got=$(printf '%s|' "${COMPREPLY[@]}")
-	[ "$got" = "$(printf '%s|' "$@")" ] || {
-		echo "${words[*]}: completed to $got instead of $*" >&2
-		exit 1
-	}
+expect() {
+	completes _pagefsctl "$@" || exit 1
 }
 
 complete -p pagefsctl >/dev/null || exit
-completes pagefsctl st -- status stat
-completes pagefsctl dr -- drop-caches
-completes pagefsctl -m "$MNT" wr -- writeback
-completes pagefsctl --mount = "$MNT" wr -- writeback
-completes pagefsctl nope '' --
-completes pagefsctl --mo -- --mount=
-completes pagefsctl files --s -- --sort=
-completes pagefsctl files --sort = ca -- cached
-completes pagefsctl files --sort = -- cached dirty writeback mapped age path ino
-completes pagefsctl files -s pa -- path
-completes pagefsctl trace -e writeback_p -- writeback_pages
-completes pagefsctl trace --event = mm_f -- mm_fault
-completes pagefsctl -m "$MNT" sysctl dirty_ba -- dirty_background_bytes= dirty_background_ratio=
-completes pagefsctl -m "$MNT" sysctl drop -- drop_caches=
-completes pagefsctl -m "$MNT" sysctl dirty_ratio = --
-completes pagefsctl drop-caches '' -- 1 2 3
-completes pagefsctl drop-caches 1 '' --
-completes pagefsctl advise "$MNT/d/th" -- "$MNT/d/three"
-completes pagefsctl advise "$MNT/d/three" no -- normal noreuse
-completes pagefsctl -m "$MNT" advise "$MNT/d/three" r -- random
-completes pagefsctl sync "$MNT/d/th" -- "$MNT/d/three"
-completes pagefsctl swapo -- swapon swapoff
-completes pagefsctl swapoff --a -- --all
-completes pagefsctl mkswap "$MNT/d/th" -- "$MNT/d/three"
-completes pagefsctl help wr -- writeback
-completes pagefsctl -m "$MNT" -- "$MNT"
+expect pagefsctl st -- status stat
+expect pagefsctl dr -- drop-caches
+expect pagefsctl -m "$MNT" wr -- writeback
+expect pagefsctl --mount = "$MNT" wr -- writeback
+expect pagefsctl nope '' --
+expect pagefsctl --mo -- --mount=
+expect pagefsctl files --s -- --sort=
+expect pagefsctl files --sort = ca -- cached
+expect pagefsctl files --sort = -- cached dirty writeback mapped age path ino
+expect pagefsctl files -s pa -- path
+expect pagefsctl trace -e writeback_p -- writeback_pages
+expect pagefsctl trace --event = mm_f -- mm_fault
+expect pagefsctl -m "$MNT" sysctl dirty_ba -- dirty_background_bytes= dirty_background_ratio=
+expect pagefsctl -m "$MNT" sysctl drop -- drop_caches=
+expect pagefsctl -m "$MNT" sysctl dirty_ratio = --
+expect pagefsctl drop-caches '' -- 1 2 3
+expect pagefsctl drop-caches 1 '' --
+expect pagefsctl advise "$MNT/d/th" -- "$MNT/d/three"
+expect pagefsctl advise "$MNT/d/three" no -- normal noreuse
+expect pagefsctl -m "$MNT" advise "$MNT/d/three" r -- random
+expect pagefsctl sync "$MNT/d/th" -- "$MNT/d/three"
+expect pagefsctl swapo -- swapon swapoff
+expect pagefsctl swapoff --a -- --all
+expect pagefsctl mkswap "$MNT/d/th" -- "$MNT/d/three"
+expect pagefsctl help wr -- writeback
+expect pagefsctl -m "$MNT" -- "$MNT"
 
 # The commands and options that there are.
 words=$(pagefsctl --help | sed -n 's/^  \([a-z][a-z-]*\) .*/\1/p')
