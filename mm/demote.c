@@ -31,6 +31,7 @@
  *     granted for writing <1 s ago	back, unless it is urgent: a device may be
  *					at it on a client's behalf, whom no
  *					write-protection stops
+ *     of a file nobody maps		the arena's, when that is short
  *     referenced			back, once
  *     clean and streamed		dropped
  *     all others			to the arena

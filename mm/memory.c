@@ -464,7 +464,6 @@ static void count_fault(struct mm_struct *mm, unsigned int flags, vm_fault_t ret
 		count_vm_event(PGMAJFAULT);
 	if (ret & VM_FAULT_SOFT) {
 		count_vm_event(PGSOFTFAULT);
-		window_note_return();
 		atomic_fetch_add_explicit(&mm->counters[MM_SOFTFLT], 1,
 					  memory_order_relaxed);
 	}

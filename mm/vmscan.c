@@ -511,11 +511,10 @@ bool balance_pgdat(pg_data_t *pgdat)
 	int type = 0;
 
 	count_vm_event(PAGEOUTRUN);
-	if (!pgdat->node_id) {
+	if (!pgdat->node_id)
 		balance_windows();
-		if (unbalanced_zone(pgdat) >= 0)
-			windows_give();
-	}
+	if (unbalanced_zone(pgdat) >= 0)
+		windows_give();
 	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
 		unsigned long before = sc.nr_reclaimed, slab;
 

@@ -187,9 +187,7 @@ unsigned long shrink_idle_windows(unsigned long nr);
 
 /* @nr pages of @mapping are read again that were here lately. */
 void window_note_refaults(const struct address_space *mapping, unsigned int nr);
-/* A page that was demoted is back in its window. */
-void window_note_return(void);
-/* By kswapd, when the arena is short: what it has more use for than windows. */
+/* By kswapd, when a zone is short: what others have more use for. */
 void windows_give(void);
 /* More pages in windows than kswapd wants to leave there. */
 bool windows_over(void);

@@ -78,7 +78,8 @@ static void wake_for_windows(void)
 
 bool window_charge_or_shrink(unsigned long nr)
 {
-	/* More than one is for the future: not worth waiting for. */
+	/* More than one is for the future: not worth waiting for. Only demotion
+	 * that finds no frames waits then. */
 	const gfp_t gfp = nr > 1 ? GFP_USER | __GFP_NORETRY : GFP_USER;
 	const unsigned int max_tries = nr > 1 ? CHARGE_AHEAD : CHARGE_TRIES;
 	unsigned int vain = 0;
@@ -99,24 +100,31 @@ bool window_charge_or_shrink(unsigned long nr)
 
 /* ---- between the windows and the arena ---- */
 
-/* (A) since they were last weighed */
-static atomic_ulong nr_claims, nr_returns;
+/* Fields: (A) atomic. */
+static struct {
+	atomic_ulong claims;		/* (A) refaults since they were weighed */
+	atomic_ulong returns;		/* (A) soft faults until then */
+} room;
 
 void window_note_refaults(const struct address_space *mapping, unsigned int nr)
 {
 	if (!mapping->swap_backed && !mapping_mapped(mapping))
-		atomic_fetch_add_explicit(&nr_claims, nr, memory_order_relaxed);
+		atomic_fetch_add_explicit(&room.claims, nr, memory_order_relaxed);
 }
 
-void window_note_return(void)
+/* Soft faults since the last time. Their count may have been set to 0 meanwhile. */
+static unsigned long new_returns(void)
 {
-	atomic_fetch_add_explicit(&nr_returns, 1, memory_order_relaxed);
+	unsigned long now = vm_event(PGSOFTFAULT);
+	unsigned long then = atomic_exchange(&room.returns, now);
+
+	return now - min(now, then);
 }
 
 void windows_give(void)
 {
-	unsigned long claims = atomic_exchange(&nr_claims, 0);
-	unsigned long returns = atomic_exchange(&nr_returns, 0) / SOFT_FAULTS;
+	unsigned long claims = atomic_exchange(&room.claims, 0);
+	unsigned long returns = new_returns() / SOFT_FAULTS;
 
 	if (!shrink_idle_windows(GIVE_PAGES) && claims > returns)
 		shrink_windows(min(claims - returns, GIVE_PAGES), false);

@@ -16,6 +16,7 @@ import os
 import subprocess
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 MIB = 1 << 20
 PT_SOURCE = "/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c"
 
@@ -25,41 +26,22 @@ class CompareError(Exception):
 
 
 class Cgroup:
-    """A control group that limits memory, of version 2 or 1."""
+    """A control group that limits memory, made by bench/cgroup.sh."""
 
-    def __init__(self, name, limit):
-        self.path, knob = self._find(name)
-        os.mkdir(self.path)
-        self._write(knob, limit)
-
-    @staticmethod
-    def _find(name):
-        with open("/proc/self/mounts", encoding="ascii") as mounts:
-            for line in mounts:
-                _, where, kind, options = line.split()[:4]
-                if kind == "cgroup2":
-                    try:
-                        with open(where + "/cgroup.controllers",
-                                  encoding="ascii") as f:
-                            if "memory" not in f.read().split():
-                                continue
-                        with open(where + "/cgroup.subtree_control", "w",
-                                  encoding="ascii") as f:
-                            f.write("+memory")
-                    except OSError:
-                        continue
-                    return where + "/" + name, "memory.max"
-                if kind == "cgroup" and "memory" in options.split(","):
-                    return where + "/" + name, "memory.limit_in_bytes"
-        raise CompareError("no control groups for memory here")
-
-    def _write(self, knob, value):
-        with open(f"{self.path}/{knob}", "w", encoding="ascii") as f:
-            f.write(str(value))
+    def __init__(self, limit):
+        done = subprocess.run(
+            ["bash", "-c", '. "$1" && make_cgroup "$2" && echo "$cgroup"', "bash",
+             f"{HERE}/../cgroup.sh", str(limit // MIB)],
+            capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CompareError("no control group for memory to be had: " +
+                               done.stderr.strip())
+        self.path = done.stdout.strip()
 
     def enter(self):
         """For a child, between fork and exec."""
-        self._write("cgroup.procs", os.getpid())
+        with open(self.path + "/cgroup.procs", "w", encoding="ascii") as f:
+            f.write(str(os.getpid()))
 
     def remove(self):
         """When its processes have ended; they may be a moment in ending."""
@@ -123,8 +105,7 @@ class System:
         return self
 
     def __enter__(self):
-        self.cgroup = Cgroup(f"pagefs-compare.{os.getpid()}",
-                             self.share() + self.beside)
+        self.cgroup = Cgroup(self.share() + self.beside)
         drop_caches()
         argv = self.command()
         if argv:
