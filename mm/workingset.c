@@ -5,7 +5,7 @@
  *   evictions  ----1----2----3----4----5----6---->	age of a kind of pages
  *                   ^ A goes                ^ A comes: 4 evictions later
  *
- *   table[hash(mapping, index)] = { key, age }	one word for each frame
+ *   table[hash(mapping, index)] = 8 * { key, age }	one word for each frame
  *
  * A page that comes back after as many evictions as there are active pages, or
  * fewer, would have stayed had those not been there: it is as good as they are,
@@ -14,9 +14,12 @@
  * what he has read himself. What comes back is a cost of having thrown it out,
  * which get_scan_count() (vmscan.c) weighs.
  *
- * W1. The table forgets: what hashes to the same place overwrites. Then a page
- *     that comes back is taken for a new one, which is a loss of speed alone. A
- *     wrong hit (one in 2^32 at the same place) is the same.
+ * W1. The table forgets: of the 8 words of a place the oldest is overwritten. Then
+ *     a page that comes back is taken for a new one, which is a loss of speed
+ *     alone. A wrong hit (one in 2^31 at the same place) is the same.
+ *     (With one word a place, pages of a set that is used in turns and hash to the
+ *     same place overwrite each other each time round: a quarter of a set of 5/8
+ *     of the table was never known again.)
  *
  * Locks:  none; words of the table are read and written whole.
  * Source: Linux mm/workingset.c (Weiner, "thrash detection-based file cache
@@ -36,10 +39,12 @@
 #include "window.h"
 #include "workingset.h"
 
+#define WAYS	8u		/* words of a place: 64 bytes, a cache line */
+
 /* Fields: (A) atomic; (C) constant between init and exit. */
 static struct {
-	_Atomic uint64_t *table;	/* (A) key << 32 | age; 0: nothing */
-	unsigned int bits;		/* (C) of an index into it */
+	_Atomic uint64_t *table;	/* (A) key, kind, age; 0: nothing */
+	unsigned int bits;		/* (C) of the number of a place */
 	atomic_uint age[2];		/* (A) by kind: evictions and activations */
 } ws;
 
@@ -47,10 +52,10 @@ int workingset_init(void)
 {
 	unsigned long frames = totalram_frames();
 
-	ws.bits = 8;
-	while (1ul << ws.bits < frames)
+	ws.bits = 5;
+	while ((unsigned long)WAYS << ws.bits < frames)
 		ws.bits++;
-	ws.table = vzalloc(sizeof(*ws.table) << ws.bits);
+	ws.table = vzalloc(WAYS * sizeof(*ws.table) << ws.bits);
 	return ws.table ? 0 : -ENOMEM;
 }
 
@@ -69,11 +74,6 @@ static uint64_t hash_page(const struct address_space *mapping, pgoff_t index)
 	return h * 0x9e3779b97f4a7c15ull;
 }
 
-static _Atomic uint64_t *slot_of(uint64_t hash)
-{
-	return &ws.table[hash >> (64 - ws.bits)];
-}
-
 static enum lru_kind kind_of(const struct address_space *mapping)
 {
 	return mapping->swap_backed ? LRU_ANON : LRU_FILE;
@@ -85,14 +85,61 @@ void workingset_age(const struct address_space *mapping)
 				  memory_order_relaxed);
 }
 
+/* ---- words: 31 bits of the hash, the kind, 32 bits of age ---- */
+
+static uint64_t make_word(uint64_t hash, enum lru_kind kind, uint32_t age)
+{
+	return hash << 33 | (uint64_t)kind << 32 | age;
+}
+
+static uint32_t word_distance(uint64_t word)
+{
+	return atomic_load_explicit(&ws.age[word >> 32 & 1],
+				    memory_order_relaxed) - (uint32_t)word;
+}
+
+/* The word that is like @word but for its age, or NULL. */
+static _Atomic uint64_t *find_word(uint64_t hash, uint64_t word)
+{
+	_Atomic uint64_t *place = &ws.table[(hash >> (64 - ws.bits)) * WAYS];
+
+	for (unsigned int i = 0; i < WAYS; i++)
+		if (!((atomic_load_explicit(&place[i], memory_order_relaxed) ^
+		       word) >> 32))
+			return &place[i];
+	return NULL;
+}
+
+/* One that is free, else the oldest. */
+static _Atomic uint64_t *word_to_replace(uint64_t hash)
+{
+	_Atomic uint64_t *place = &ws.table[(hash >> (64 - ws.bits)) * WAYS];
+	_Atomic uint64_t *oldest = place;
+	uint32_t most = 0;
+
+	for (unsigned int i = 0; i < WAYS; i++) {
+		uint64_t word = atomic_load_explicit(&place[i],
+						     memory_order_relaxed);
+		uint32_t distance = word ? word_distance(word) : UINT32_MAX;
+
+		if (distance >= most) {
+			most = distance;
+			oldest = &place[i];
+		}
+	}
+	return oldest;
+}
+
 void workingset_eviction(const struct address_space *mapping, pgoff_t index)
 {
-	uint64_t hash = hash_page(mapping, index);
-	uint32_t age = atomic_fetch_add_explicit(&ws.age[kind_of(mapping)], 1,
-						 memory_order_relaxed);
+	const enum lru_kind kind = kind_of(mapping);
+	uint64_t hash = hash_page(mapping, index), word;
 
-	atomic_store_explicit(slot_of(hash), hash << 32 | age,
-			      memory_order_relaxed);
+	word = make_word(hash, kind,
+			 atomic_fetch_add_explicit(&ws.age[kind], 1,
+						   memory_order_relaxed));
+	atomic_store_explicit(find_word(hash, word) ?: word_to_replace(hash),
+			      word, memory_order_relaxed);
 }
 
 /* What it would compete with. */
@@ -109,15 +156,13 @@ bool workingset_refault(const struct address_space *mapping, pgoff_t index)
 {
 	const enum lru_kind kind = kind_of(mapping);
 	uint64_t hash = hash_page(mapping, index);
-	_Atomic uint64_t *slot = slot_of(hash);
-	uint64_t was = atomic_load_explicit(slot, memory_order_relaxed);
+	_Atomic uint64_t *found = find_word(hash, make_word(hash, kind, 0));
 	uint32_t distance;
 
-	if (!was || (was ^ hash << 32) >> 32)
+	if (!found)
 		return false;
-	atomic_store_explicit(slot, 0, memory_order_relaxed);
-	distance = atomic_load_explicit(&ws.age[kind], memory_order_relaxed) -
-		   (uint32_t)was;
+	distance = word_distance(atomic_exchange_explicit(found, 0,
+						memory_order_relaxed));
 	if (distance > active_pages(kind))
 		return false;
 	count_vm_event(kind == LRU_ANON ? WORKINGSET_REFAULT_ANON :
