@@ -213,29 +213,32 @@ static bool unreserve(unsigned long nr)
 	return false;
 }
 
-static void balloon_shrink(unsigned long target)
+/* Return: frames given back. */
+static unsigned long balloon_shrink(unsigned long target)
 {
-	unsigned long frames;
+	unsigned long frames, given = 0;
 	unsigned int order;
 	pfn_t pfn;
 
 	while ((frames = atomic_load(&balloon.frames)) > target) {
 		pfn = balloon_take(frames - target, &order);
 		if (pfn == PFN_NONE)
-			return;
+			break;
 		if (!unreserve(1UL << order)) {
 			mutex_lock(&balloon.lock);
 			pfn_to_frame(pfn)->next = balloon.head[order];
 			balloon.head[order] = pfn + 1;
 			mutex_unlock(&balloon.lock);
-			return;
+			break;
 		}
 		/* In bulk now, rather than fault by fault later. */
 		madvise(pfn_to_virt(pfn), PAGE_SIZE << order,
 			MADV_POPULATE_WRITE);
 		free_frames(pfn, order);
 		mod_vm_stat(NR_BALLOON, -(1L << order));
+		given += 1UL << order;
 	}
+	return given;
 }
 
 void balloon_trim(void)
@@ -246,9 +249,9 @@ void balloon_trim(void)
 		balloon_shrink(charged + BALLOON_SLACK / 2);
 }
 
-void balloon_give(unsigned long slack)
+unsigned long balloon_give(unsigned long slack)
 {
-	balloon_shrink(nr_window_pages() + slack);
+	return balloon_shrink(nr_window_pages() + slack);
 }
 
 void balloon_exit(void)

@@ -34,7 +34,8 @@
  *     of a file nobody maps		the arena's, when that is short
  *     referenced			back, once
  *     clean and streamed		dropped
- *     all others			to the arena
+ *     all others			to the arena; from there they go, too, if
+ *					they are clean and all else must stay
  *
  * Locks:  page locks (tried only) > demote_sem (read) > window->lock > what
  *         try_to_unmap() takes; lruvec->lock by itself.
@@ -61,6 +62,13 @@
  * which pages came, so if those at its tail are too new, all are.
  */
 #define MAX_VAIN	4u
+/* Clean pages that go together when there are no frames for them: few, for half of
+ * WMARK_MIN is all that several threads may borrow from. Arbitrary. */
+#define CLEAN_PAGES	16u
+/* Pages looked at for them: an allocation that finds none has 16 rounds, and what
+ * must stay goes to the list's other end. */
+#define CLEAN_PART	8ul
+#define CLEAN_LOOK	1024ul
 
 /* ---- isolating ---- */
 
@@ -202,6 +210,48 @@ unsigned long shrink_windows(unsigned long nr, bool hard)
 	memalloc_restore(saved);
 	if (dc.gone)
 		reclaim_progress();
+	return dc.gone;
+}
+
+/* ---- when nothing else can go ---- */
+
+/* Return: pages looked at. */
+static unsigned int drop_clean_batch(struct demote_control *dc)
+{
+	struct page *pages[CLEAN_PAGES], *go[CLEAN_PAGES];
+	unsigned int got = isolate(pages, CLEAN_PAGES), n = 0;
+
+	for (unsigned int i = 0; i < got; i++) {
+		if (!trylock_page(pages[i])) {
+			demote_putback(pages[i]);
+			continue;
+		}
+		if (may_demote(pages[i], true) &&
+		    !page_test(pages[i], PG_dirty) &&
+		    !page_test(pages[i], PG_recheck)) {
+			go[n++] = pages[i];
+			continue;
+		}
+		unlock_page(pages[i]);
+		demote_putback(pages[i]);
+	}
+	demote_pages(go, n, dc);
+	return got;
+}
+
+unsigned long drop_clean_windows(void)
+{
+	struct demote_control dc = { .hard = true, .drop = true };
+	const unsigned long limit = max(nr_window_pages() / CLEAN_PART,
+					CLEAN_LOOK);
+	unsigned int saved = memalloc_save();
+	unsigned long looked = 0, seen;
+
+	memalloc_restore(0);	/* as in shrink_windows() */
+	do
+		looked += seen = drop_clean_batch(&dc);
+	while (seen && looked < limit && !dc.gone);
+	memalloc_restore(saved);
 	return dc.gone;
 }
 

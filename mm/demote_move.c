@@ -23,6 +23,7 @@
 #include "page.h"
 #include "swap.h"
 #include "trace.h"
+#include "vmscan.h"
 #include "vmstat.h"
 #include "window_i.h"
 
@@ -50,8 +51,11 @@ static bool is_frozen(const struct page *page)
 	return !atomic_load(&page->refcount);
 }
 
-/* Context: page locked, isolated; the frame is page->pfn, its bytes are in. */
-static void to_arena(struct page *page)
+/*
+ * Context: page locked, isolated; the frame is page->pfn, its bytes are in. @drop: it
+ * does not stay there, if it is clean.
+ */
+static void to_arena(struct page *page, bool drop)
 {
 	struct window *w = page_window(page);
 
@@ -62,6 +66,11 @@ static void to_arena(struct page *page)
 		set_page_dirty(page);
 	lru_clear_window(page);
 	atomic_fetch_sub(&w->nr_pages, 1);
+	if (drop && remove_mapping(page)) {
+		unlock_page(page);
+		free_page(page);
+		return;
+	}
 	lru_putback(page);
 	unlock_page(page);
 	put_page(page);
@@ -80,16 +89,18 @@ static void drop_frozen(struct page *page)
 	free_page(page);
 }
 
-/* All or nothing; a page that kept a frame has it. */
-static bool get_frames_for(struct page **pages, unsigned int nr, pfn_t *pfns)
+/* All or nothing; a page that kept a frame has it. @drop: they will be free soon. */
+static bool get_frames_for(struct page **pages, unsigned int nr, pfn_t *pfns,
+			   bool drop)
 {
+	const gfp_t gfp = drop ? GFP_READAHEAD | __GFP_HIGH : GFP_READAHEAD;
 	pfn_t fresh[WINDOW_BATCH];
 	unsigned int need = 0, got, i;
 
 	for (i = 0; i < nr; i++)
 		need += pages[i]->pfn == PFN_NONE;
 	/* No reclaim: pages are locked. */
-	got = need ? alloc_frames_bulk(GFP_READAHEAD, need, fresh) : 0;
+	got = need ? alloc_frames_bulk(gfp, need, fresh) : 0;
 	if (got < need) {
 		while (got)
 			free_frames(fresh[--got], 0);
@@ -145,13 +156,13 @@ static int take_frames(struct page **pages, unsigned int nr, const pfn_t *pfns)
 }
 
 /* Return: 0, or -errno and the run stays as it is, locked. */
-static int demote_keep(struct page **pages, unsigned int nr)
+static int demote_keep(struct page **pages, unsigned int nr, bool drop)
 {
 	struct window *w = page_window(pages[0]);
 	pfn_t pfns[WINDOW_BATCH];
 	int err;
 
-	if (!get_frames_for(pages, nr, pfns))
+	if (!get_frames_for(pages, nr, pfns, drop))
 		return -ENOMEM;
 	down_read(&w->demote_sem);
 	err = take_frames(pages, nr, pfns);
@@ -162,7 +173,7 @@ static int demote_keep(struct page **pages, unsigned int nr)
 	}
 	for (unsigned int i = 0; i < nr; i++) {
 		WRITE_ONCE(pages[i]->pfn, pfns[i]);	/* hold_frame() may look */
-		to_arena(pages[i]);
+		to_arena(pages[i], drop);
 	}
 	window_uncharge(nr);
 	count_vm_events(PGDEMOTE, nr);
@@ -224,7 +235,8 @@ static void demote_run(struct page **pages, unsigned int n,
 		       struct demote_control *dc)
 {
 	const bool drop = is_frozen(pages[0]);
-	int err = drop ? demote_drop(pages, n) : demote_keep(pages, n);
+	int err = drop ? demote_drop(pages, n) :
+			 demote_keep(pages, n, dc->drop);
 
 	if (!err) {
 		dc->gone += n;

@@ -42,7 +42,7 @@ unsigned int reclaim_progress_seq(void)
 	return atomic_load(&progress.seq);
 }
 
-void wait_for_progress(unsigned int seq, unsigned int ms)
+bool wait_for_progress(unsigned int seq, unsigned int ms)
 {
 	struct timespec deadline;
 
@@ -57,4 +57,5 @@ void wait_for_progress(unsigned int seq, unsigned int ms)
 			break;
 	atomic_fetch_sub(&progress.waiters, 1);
 	mutex_unlock(&progress.lock);
+	return atomic_load(&progress.seq) != seq;
 }

@@ -149,8 +149,7 @@ static void putback_lru_pages(struct lruvec *lruvec, struct list_head *list)
 	}
 }
 
-/* Page locked, isolated, clean. Frees it if nobody else holds it (I1). */
-static bool remove_mapping(struct page *page)
+bool remove_mapping(struct page *page)
 {
 	struct address_space *mapping = page_mapping(page);
 
@@ -446,14 +445,25 @@ static void shrink_node(pg_data_t *pgdat, struct scan_control *sc)
 /*
  * Nothing came: waits for what is under way. Who holds a reference is not waited
  * for long: it may be the caller, or somebody who waits for memory as well.
+ * Return: did anything come of it?
  */
-static void throttle(const struct scan_control *sc, unsigned int seq)
+static bool throttle(const struct scan_control *sc, unsigned int seq)
 {
 	if (sc->nr_dirty || sc->nr_writeback || sc->nr_locked ||
 	    vm_stat_read(NR_WRITEBACK))		/* windows' have frames, too */
-		wait_for_progress(seq, RECLAIM_WAIT_MS);
-	else if (sc->nr_held)
-		wait_for_progress(seq, HELD_WAIT_MS);
+		return wait_for_progress(seq, RECLAIM_WAIT_MS);
+	return sc->nr_held && wait_for_progress(seq, HELD_WAIT_MS);
+}
+
+/* All in the arena must stay: windows have frames they do not use, or pages that
+ * can be read again. Return: how many are free for it. */
+static unsigned long last_resort(void)
+{
+	unsigned long given = balloon_give(0);
+
+	if (given)
+		return given;
+	return drop_clean_windows() ? balloon_give(0) : 0;
 }
 
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
@@ -481,8 +491,9 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 		wakeup_flusher_threads(WB_REASON_RECLAIM);
 	if (!sc.nr_reclaimed)
 		sc.nr_reclaimed = window_drop_snapshots();
-	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY))
-		throttle(&sc, seq);
+	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY) &&
+	    !throttle(&sc, seq) && highest == ZONE_MOVABLE)
+		sc.nr_reclaimed = last_resort();
 	memalloc_restore(saved);
 	return sc.nr_reclaimed + slab;
 }

@@ -20,6 +20,12 @@ enum lru_kind { LRU_ANON, LRU_FILE };
 void lru_note_cost(struct lruvec *lruvec, enum lru_kind kind, unsigned long nr);
 
 /*
+ * Page locked, isolated, with one reference. Frees it if it is clean and nobody else
+ * has one; then the caller's is the last (vmscan.c I1). Return: did it?
+ */
+bool remove_mapping(struct page *page);
+
+/*
  * Reclaim until every zone is at its high watermark. Return: true if it got there,
  * or nothing could be had. For kswapd.c.
  */
@@ -27,11 +33,11 @@ bool balance_pgdat(pg_data_t *pgdat);
 
 /*
  * mm/reclaim_wait.c. The number rises with every reclaim_progress(); waiting ends
- * when it is not @seq any more, or after @ms. Context: no lock that who makes
- * progress needs.
+ * when it is not @seq any more, or after @ms. Return: has it risen? Context: no lock
+ * that who makes progress needs.
  */
 unsigned int reclaim_progress_seq(void);
-void wait_for_progress(unsigned int seq, unsigned int ms);
+bool wait_for_progress(unsigned int seq, unsigned int ms);
 
 /*
  * mm/shrinker.c: objects in the proportion the LRU passes take, with no minimum: a

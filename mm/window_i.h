@@ -22,8 +22,8 @@ bool window_charge(unsigned long nr);
 void window_uncharge(unsigned long nr);
 /* Frames the windows do not need any more become the arena's again. */
 void balloon_trim(void);
-/* All but @slack of them, at once. */
-void balloon_give(unsigned long slack);
+/* All but @slack of them, at once. Return: how many. */
+unsigned long balloon_give(unsigned long slack);
 void balloon_exit(void);
 
 /* ---- window.c ---- */
@@ -151,6 +151,7 @@ void around_was_short(const struct vm_fault *vmf, unsigned int wanted,
 /* One attempt to make room. */
 struct demote_control {
 	bool hard;			/* nothing else is left */
+	bool drop;			/* from the arena, too, what is clean */
 	bool nomem;			/* out: the arena has no frames for them */
 	unsigned long gone;		/* out: pages that left */
 	unsigned int kept, dropped;	/* out: of the last batch */
@@ -182,6 +183,12 @@ unsigned long window_drop_snapshots(void);
 
 /* By kswapd: pages of files that nobody maps, at most @nr. Return: how many. */
 unsigned long shrink_idle_windows(unsigned long nr);
+/*
+ * The arena has nothing that may go, as with memory without a file and no swap
+ * left: clean pages in windows do. Context: as try_to_free_pages(). Return: how
+ * many went.
+ */
+unsigned long drop_clean_windows(void);
 
 /* ---- window_room.c ---- */
 

@@ -409,6 +409,29 @@ static void full_swap_ends(void)
 	without_swap_it_ends(500);
 }
 
+/*
+ * All of the arena must stay, and all that came into the windows first. Pages of a
+ * file that came later are the only ones that may go.
+ */
+static void clean_pages_go_for_others(void)
+{
+	unsigned long at, filled, file = 0;
+
+	up_with(8 << 20, FAKE_SYNC, 0);
+	atomic_store(&vm_tunables.overcommit_memory, OVERCOMMIT_ALWAYS);
+	at = map(c, 4000);
+	CU_ASSERT_EQUAL(fill_until_it_fails(at, 4000, &filled), FAKE_OOM);
+	CU_ASSERT_EQUAL(fake_munmap(c, at, 20), 0);
+	CU_ASSERT_EQUAL(fake_mmap(c, m, 0, FILE_PAGES, VM_READ, &file), 0);
+	for (unsigned int round = 0; round < 5; round++)
+		CU_ASSERT(is_files(c, file, FILE_PAGES, 0));
+	CU_ASSERT_EQUAL(vm_event(OOM_FAULT), 1);
+	for (unsigned long i = 20; i < filled; i++)
+		CU_ASSERT(loads(c, at + i * PAGE_SIZE, word_of(i)));
+	atomic_store(&vm_tunables.overcommit_memory, OVERCOMMIT_GUESS);
+	down();
+}
+
 /* ---- reads that stores follow ---- */
 
 #define HABIT_PAGES	400ul
@@ -1210,6 +1233,8 @@ static const struct test_case cases[] = {
 	{ "there can be more than memory", more_than_memory },
 	{ "without swap it comes to an end", no_swap_ends },
 	{ "with swap full it comes to an end", full_swap_ends },
+	{ "without swap, what is clean goes for what is not",
+	  clean_pages_go_for_others },
 	{ "stores after reads cost no second fault, where they are the habit",
 	  stores_cost_no_second_fault },
 	{ "a private mapping of a file is copied when stored to",
