@@ -51,7 +51,7 @@ build_self() {
 	tar -C "$TOP_SRCDIR" -cf - --exclude=.git --exclude=build --exclude='_*' \
 		--exclude=config.status --exclude='*.o' . | tar -C "$MNT/self" -xf - &&
 	mkdir "$MNT/self/o" && cd "$MNT/self/o" &&
-	../configure -q && make -s pagefsd && ./pagefsd --version
+	../configure -q && make -s -j2 pagefsd && ./pagefsd --version
 }
 
 if [ -x "${TOP_SRCDIR:-}/configure" ]; then
