@@ -5,7 +5,7 @@
  *   evictions  ----1----2----3----4----5----6---->	age of a kind of pages
  *                   ^ A goes                ^ A comes: 4 evictions later
  *
- *   table[hash(mapping, index)] = 8 * { key, age }	one word for each frame
+ *   table[hash(mapping, index)] = 8 * { key, age }	a word for each frame
  *
  * A page that comes back after as many evictions as there are active pages, or
  * fewer, would have stayed had those not been there: it is as good as they are,
@@ -16,16 +16,17 @@
  *
  * W1. The table forgets: of the 8 words of a place the oldest is overwritten. Then
  *     a page that comes back is taken for a new one, which is a loss of speed
- *     alone. A wrong hit (one in 2^31 at the same place) is the same.
+ *     alone. The same goes for a wrong hit, of a lookup in 8,000; and for ages,
+ *     which are in steps of 1/8192 of memory and come round after 4 times it.
  *     (With one word a place, pages of a set that is used in turns and hash to the
  *     same place overwrite each other each time round: a quarter of a set of 5/8
  *     of the table was never known again.)
  *
  * Locks:  none; words of the table are read and written whole.
  * Source: Linux mm/workingset.c (Weiner, "thrash detection-based file cache
- *         sizing", 2012). Differs: the shadow entries are in a table and not in
- *         the tree, as a tree of ours that has no pages has no nodes; ages are
- *         those of a kind, not of a node.
+ *         sizing", 2012; bucket_order, for the steps). Differs: the shadow
+ *         entries are in a table and not in the tree, as a tree of ours that has
+ *         no pages has no nodes; ages are those of a kind, not of a node.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -39,12 +40,15 @@
 #include "window.h"
 #include "workingset.h"
 
-#define WAYS	8u		/* words of a place: 64 bytes, a cache line */
+#define WAYS	8u		/* words of a place: 32 bytes, of one cache line */
+#define AGE_BITS	15u
+#define AGE_MASK	((1u << AGE_BITS) - 1)
 
 /* Fields: (A) atomic; (C) constant between init and exit. */
 static struct {
-	_Atomic uint64_t *table;	/* (A) key, kind, age; 0: nothing */
+	_Atomic uint32_t *table;	/* (A) key, kind, age; 0: nothing */
 	unsigned int bits;		/* (C) of the number of a place */
+	unsigned int age_shift;		/* (C) evictions in a step of age, log2 */
 	atomic_uint age[2];		/* (A) by kind: evictions and activations */
 } ws;
 
@@ -55,6 +59,9 @@ int workingset_init(void)
 	ws.bits = 5;
 	while ((unsigned long)WAYS << ws.bits < frames)
 		ws.bits++;
+	ws.age_shift = 0;
+	while (frames >> ws.age_shift > (AGE_MASK + 1) / 4)
+		ws.age_shift++;
 	ws.table = vzalloc(WAYS * sizeof(*ws.table) << ws.bits);
 	return ws.table ? 0 : -ENOMEM;
 }
@@ -65,7 +72,8 @@ void workingset_exit(void)
 	ws.table = NULL;
 }
 
-/* Where, and by what key: the halves of a hash (Fibonacci's multiplier). */
+/* Its highest bits say where, those in the middle are the key (Fibonacci's
+ * multiplier). */
 static uint64_t hash_page(const struct address_space *mapping, pgoff_t index)
 {
 	uint64_t h = (uintptr_t)mapping / 64 * 0x9e3779b97f4a7c15ull + index;
@@ -85,40 +93,44 @@ void workingset_age(const struct address_space *mapping)
 				  memory_order_relaxed);
 }
 
-/* ---- words: 31 bits of the hash, the kind, 32 bits of age ---- */
+/* ---- words: 16 bits of the hash, the kind, 15 bits of age ---- */
 
-static uint64_t make_word(uint64_t hash, enum lru_kind kind, uint32_t age)
+static uint32_t make_word(uint64_t hash, enum lru_kind kind, uint32_t age)
 {
-	return hash << 33 | (uint64_t)kind << 32 | age;
+	return (uint32_t)(hash >> 24) << (AGE_BITS + 1) |
+		(uint32_t)kind << AGE_BITS | (age >> ws.age_shift & AGE_MASK);
 }
 
-static uint32_t word_distance(uint64_t word)
+/* Evictions since, rounded down to a step. */
+static uint32_t word_distance(uint32_t word)
 {
-	return atomic_load_explicit(&ws.age[word >> 32 & 1],
-				    memory_order_relaxed) - (uint32_t)word;
+	uint32_t now = atomic_load_explicit(&ws.age[word >> AGE_BITS & 1],
+					    memory_order_relaxed);
+
+	return (((now >> ws.age_shift) - word) & AGE_MASK) << ws.age_shift;
 }
 
 /* The word that is like @word but for its age, or NULL. */
-static _Atomic uint64_t *find_word(uint64_t hash, uint64_t word)
+static _Atomic uint32_t *find_word(uint64_t hash, uint32_t word)
 {
-	_Atomic uint64_t *place = &ws.table[(hash >> (64 - ws.bits)) * WAYS];
+	_Atomic uint32_t *place = &ws.table[(hash >> (64 - ws.bits)) * WAYS];
 
 	for (unsigned int i = 0; i < WAYS; i++)
 		if (!((atomic_load_explicit(&place[i], memory_order_relaxed) ^
-		       word) >> 32))
+		       word) >> AGE_BITS))
 			return &place[i];
 	return NULL;
 }
 
 /* One that is free, else the oldest. */
-static _Atomic uint64_t *word_to_replace(uint64_t hash)
+static _Atomic uint32_t *word_to_replace(uint64_t hash)
 {
-	_Atomic uint64_t *place = &ws.table[(hash >> (64 - ws.bits)) * WAYS];
-	_Atomic uint64_t *oldest = place;
+	_Atomic uint32_t *place = &ws.table[(hash >> (64 - ws.bits)) * WAYS];
+	_Atomic uint32_t *oldest = place;
 	uint32_t most = 0;
 
 	for (unsigned int i = 0; i < WAYS; i++) {
-		uint64_t word = atomic_load_explicit(&place[i],
+		uint32_t word = atomic_load_explicit(&place[i],
 						     memory_order_relaxed);
 		uint32_t distance = word ? word_distance(word) : UINT32_MAX;
 
@@ -133,7 +145,8 @@ static _Atomic uint64_t *word_to_replace(uint64_t hash)
 void workingset_eviction(const struct address_space *mapping, pgoff_t index)
 {
 	const enum lru_kind kind = kind_of(mapping);
-	uint64_t hash = hash_page(mapping, index), word;
+	uint64_t hash = hash_page(mapping, index);
+	uint32_t word;
 
 	word = make_word(hash, kind,
 			 atomic_fetch_add_explicit(&ws.age[kind], 1,
@@ -156,7 +169,7 @@ bool workingset_refault(const struct address_space *mapping, pgoff_t index)
 {
 	const enum lru_kind kind = kind_of(mapping);
 	uint64_t hash = hash_page(mapping, index);
-	_Atomic uint64_t *found = find_word(hash, make_word(hash, kind, 0));
+	_Atomic uint32_t *found = find_word(hash, make_word(hash, kind, 0));
 	uint32_t distance;
 
 	if (!found)

@@ -40,9 +40,11 @@ check "a few clients, seed $SEED" timeout 300 "$ANONCHURN" --clients=10 \
 wait_until 20 nothing_left || fail "something was left: $(grep -E \
 	'nr_anon|committed' "$MNT/.pagefs/vmstat") $(cat "$MNT/.pagefs/swaps")"
 objects >"$T/before"
+# Eight at a time, with more than there is memory.
 check "$CLIENTS clients" timeout $((120 + CLIENTS)) "$ANONCHURN" \
-	--clients="$CLIENTS" --seed=$((SEED + 2)) "$MNT"
+	--clients="$CLIENTS" --parallel=8 --pages=1500 --seed=$((SEED + 2)) "$MNT"
 cat "$T/out"
 check "what they had is free again" wait_until 30 settled
-check "pages went to swap" test "$(stat_of pswpout)" -gt 0
+out=$(stat_of pswpout)
+check "pages went to swap ($out)" test "$out" -gt 0
 stop
