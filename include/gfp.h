@@ -61,6 +61,16 @@ pfn_t alloc_frames(gfp_t gfp, unsigned int order);
 unsigned int alloc_frames_bulk(gfp_t gfp, unsigned int nr, pfn_t *pfns);
 
 /**
+ * split_frames - a block becomes two of half the size
+ * @pfn:   from alloc_frames() with the same @order
+ * @order: 1 to MAX_ORDER
+ *
+ * Each is to be freed by itself, with @order - 1. A wrong order is a BUG.
+ * Context: any thread; never sleeps. Source: Linux mm/page_alloc.c (split_page).
+ */
+void split_frames(pfn_t pfn, unsigned int order);
+
+/**
  * free_frames - give a block back
  * @pfn:   from alloc_frames() with the same @order
  * @order: 0 to MAX_ORDER

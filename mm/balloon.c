@@ -92,12 +92,17 @@ static void punch_arena(pfn_t pfn, unsigned long nr)
 		return;
 }
 
-static void balloon_add(pfn_t pfn, unsigned int order)
+static void balloon_push(pfn_t pfn, unsigned int order)
 {
 	mutex_lock(&balloon.lock);
 	pfn_to_frame(pfn)->next = balloon.head[order];
 	balloon.head[order] = pfn + 1;
 	mutex_unlock(&balloon.lock);
+}
+
+static void balloon_add(pfn_t pfn, unsigned int order)
+{
+	balloon_push(pfn, order);
 	atomic_fetch_add(&balloon.frames, 1UL << order);
 	mod_vm_stat(NR_BALLOON, 1L << order);
 }
@@ -132,7 +137,8 @@ static unsigned long inflate_singles(unsigned long want)
 	pfn_t pfns[BALLOON_BULK];
 	unsigned long got = 0;
 
-	nr = alloc_frames_bulk(GFP_USER, nr, pfns);
+	/* Who charges tries again, and has windows to take from. */
+	nr = alloc_frames_bulk(GFP_USER | __GFP_NORETRY, nr, pfns);
 	qsort(pfns, nr, sizeof(pfns[0]), pfn_cmp);
 	for (unsigned int i = 0; i < nr; i += run) {
 		run = 1;
@@ -164,42 +170,71 @@ static void balloon_start(void)
 	mutex_unlock(&balloon.start_lock);
 }
 
+/* Then what is taken for later may have to be given back at once. */
+static bool is_short(void)
+{
+	struct zone *zone;
+
+	for_each_zone(zone)
+		if (zone->type == ZONE_MOVABLE && zone_free_frames(zone) >
+		    zone->watermark[WMARK_LOW] + BALLOON_BULK)
+			return false;
+	return true;
+}
+
 /* At least @nr frames more. Return: whether that worked. */
 static bool inflate(unsigned long nr)
 {
-	unsigned long got;
+	const unsigned long want = is_short() ? nr : max(nr, BALLOON_BULK);
+	unsigned long total = 0, got;
 
 	balloon_start();
 	for (int order = BALLOON_ORDER; order >= 6; order--)
 		if (1UL << order >= nr && inflate_block((unsigned int)order))
 			return true;
-	nr = max(nr, BALLOON_BULK);
-	while (nr) {
-		got = inflate_singles(nr);
-		if (!got)
-			return false;
-		nr -= min(nr, got);
-	}
-	return true;
+	while (total < want && (got = inflate_singles(want - total)))
+		total += got;
+	return total >= nr;
 }
 
 /* ---- taking them back ---- */
 
-/* The block that is cheapest to give back and not larger than @max. */
+/* A block not larger than @max, the largest first: that is cheapest; or else the
+ * smallest there is. Context: balloon.lock. Return: its order, or -1. */
+static int order_to_take(unsigned long max)
+{
+	int order = min_t(int, ilog2(max), MAX_ORDER);
+
+	while (order >= 0 && !balloon.head[order])
+		order--;
+	if (order >= 0)
+		return order;
+	for (order = 0; order <= MAX_ORDER; order++)
+		if (balloon.head[order])
+			return order;
+	return -1;
+}
+
+/* A block of at most @max frames, split off a larger one if it must be. */
 static pfn_t balloon_take(unsigned long max, unsigned int *orderp)
 {
-	pfn_t pfn = PFN_NONE;
+	int order;
+	pfn_t pfn;
 
 	mutex_lock(&balloon.lock);
-	for (int order = MAX_ORDER; order >= 0; order--) {
-		if (!balloon.head[order] || 1UL << order > max)
-			continue;
-		pfn = balloon.head[order] - 1;
-		balloon.head[order] = pfn_to_frame(pfn)->next;
-		*orderp = (unsigned int)order;
-		break;
+	order = order_to_take(max);
+	if (order < 0) {
+		mutex_unlock(&balloon.lock);
+		return PFN_NONE;
 	}
+	pfn = balloon.head[order] - 1;
+	balloon.head[order] = pfn_to_frame(pfn)->next;
 	mutex_unlock(&balloon.lock);
+	while (1UL << order > max) {
+		split_frames(pfn, (unsigned int)order--);
+		balloon_push(pfn + (1U << order), (unsigned int)order);
+	}
+	*orderp = (unsigned int)order;
 	return pfn;
 }
 
@@ -225,10 +260,7 @@ static unsigned long balloon_shrink(unsigned long target)
 		if (pfn == PFN_NONE)
 			break;
 		if (!unreserve(1UL << order)) {
-			mutex_lock(&balloon.lock);
-			pfn_to_frame(pfn)->next = balloon.head[order];
-			balloon.head[order] = pfn + 1;
-			mutex_unlock(&balloon.lock);
+			balloon_push(pfn, order);
 			break;
 		}
 		/* In bulk now, rather than fault by fault later. */

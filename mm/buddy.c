@@ -155,6 +155,16 @@ pfn_t zone_alloc(struct zone *zone, unsigned int order)
 	return pfn;
 }
 
+void zone_split(pfn_t pfn, unsigned int order)
+{
+	struct zone *zone = zone_of(pfn);
+
+	mutex_lock(&zone->lock);
+	frame_set(pfn, FRAME_ALLOC, order - 1);
+	frame_set(pfn + (1U << (order - 1)), FRAME_ALLOC, order - 1);
+	mutex_unlock(&zone->lock);
+}
+
 void zone_free(pfn_t pfn, unsigned int order)
 {
 	struct zone *zone = zone_of(pfn);

@@ -65,8 +65,8 @@
 /* Clean pages that go together when there are no frames for them: few, for half of
  * WMARK_MIN is all that several threads may borrow from. Arbitrary. */
 #define CLEAN_PAGES	16u
-/* Pages looked at for them: an allocation that finds none has 16 rounds, and what
- * must stay goes to the list's other end. */
+/* Pages looked at for them: who finds none tries 16 times, and what must stay goes
+ * to the list's other end. */
 #define CLEAN_PART	8ul
 #define CLEAN_LOOK	1024ul
 
@@ -239,7 +239,7 @@ static unsigned int drop_clean_batch(struct demote_control *dc)
 	return got;
 }
 
-unsigned long drop_clean_windows(void)
+static unsigned long drop_clean_windows(void)
 {
 	struct demote_control dc = { .hard = true, .drop = true };
 	const unsigned long limit = max(nr_window_pages() / CLEAN_PART,
@@ -253,6 +253,17 @@ unsigned long drop_clean_windows(void)
 	while (seen && looked < limit && !dc.gone);
 	memalloc_restore(saved);
 	return dc.gone;
+}
+
+unsigned long windows_last_resort(void)
+{
+	unsigned long given = balloon_give(0);
+
+	if (!given && drop_clean_windows())
+		given = balloon_give(0);
+	if (given)
+		reclaim_progress();
+	return given;
 }
 
 /* ---- by hand ---- */

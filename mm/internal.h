@@ -128,6 +128,8 @@ unsigned int __rmqueue_bulk(struct zone *zone, unsigned int nr, pfn_t *pfns);
 void __free_one(struct zone *zone, pfn_t pfn, unsigned int order);
 pfn_t zone_alloc(struct zone *zone, unsigned int order);
 void zone_free(pfn_t pfn, unsigned int order);
+/* An allocated block becomes two. */
+void zone_split(pfn_t pfn, unsigned int order);
 
 /* page_poison.c */
 #if defined(PAGEFS_DEBUG) || defined(PAGEFS_ASAN)

@@ -533,6 +533,13 @@ static uint64_t fault_begins(void)
 	return trace_fault_began_us ? trace_fault_began_us : trace_clock_us();
 }
 
+static __thread bool user_fault;
+
+bool in_user_fault(void)
+{
+	return user_fault;
+}
+
 vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 			   unsigned int flags)
 {
@@ -540,9 +547,11 @@ vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 	struct page *wait = NULL;
 	vm_fault_t ret;
 
+	user_fault = true;
 	down_read_plugged(&mm->mmap_lock);
 	ret = __handle_mm_fault(mm, address, flags, began_us, &wait);
 	up_read(&mm->mmap_lock);
+	user_fault = false;
 	BUG_ON(wait);
 	count_fault(mm, flags, ret);
 	return ret;
@@ -555,10 +564,12 @@ vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
 	vm_fault_t ret;
 
 	*waitp = NULL;
+	user_fault = true;
 	down_read_plugged(&mm->mmap_lock);
 	ret = __handle_mm_fault(mm, address, flags | FAULT_FLAG_RETRY_NOWAIT,
 				began_us, waitp);
 	up_read(&mm->mmap_lock);
+	user_fault = false;
 	if (!*waitp && !(ret & VM_FAULT_FALLBACK))
 		count_fault(mm, flags, ret);
 	return ret;

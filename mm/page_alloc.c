@@ -295,6 +295,13 @@ unsigned int alloc_frames_bulk(gfp_t gfp, unsigned int nr, pfn_t *pfns)
 	return got;
 }
 
+void split_frames(pfn_t pfn, unsigned int order)
+{
+	BUG_ON(pfn >= nr_frames || !order || order > MAX_ORDER);
+	BUG_ON(frame_get(pfn) != frame_word(FRAME_ALLOC, order));
+	zone_split(pfn, order);
+}
+
 void free_frames(pfn_t pfn, unsigned int order)
 {
 	BUG_ON(pfn >= nr_frames || order > MAX_ORDER);

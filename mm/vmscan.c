@@ -442,28 +442,25 @@ static void shrink_node(pg_data_t *pgdat, struct scan_control *sc)
 
 /* ---- direct reclaim ---- */
 
-/*
- * Nothing came: waits for what is under way. Who holds a reference is not waited
- * for long: it may be the caller, or somebody who waits for memory as well.
- * Return: did anything come of it?
- */
-static bool throttle(const struct scan_control *sc, unsigned int seq)
+static bool is_under_way(const struct scan_control *sc)
 {
-	if (sc->nr_dirty || sc->nr_writeback || sc->nr_locked ||
-	    vm_stat_read(NR_WRITEBACK))		/* windows' have frames, too */
-		return wait_for_progress(seq, RECLAIM_WAIT_MS);
-	return sc->nr_held && wait_for_progress(seq, HELD_WAIT_MS);
+	return sc->nr_dirty || sc->nr_writeback || sc->nr_locked ||
+		vm_stat_read(NR_WRITEBACK);	/* windows' have frames, too */
 }
 
-/* All in the arena must stay: windows have frames they do not use, or pages that
- * can be read again. Return: how many are free for it. */
-static unsigned long last_resort(void)
+/*
+ * Nothing came: waits for what is under way. Who holds a reference is not waited
+ * for long: it may be the caller, or somebody who waits for memory as well. And
+ * kswapd may find something yet where only faults may look, in the windows. Return:
+ * did anything come of it?
+ */
+static bool throttle(const struct scan_control *sc, unsigned int seq,
+		     bool windows)
 {
-	unsigned long given = balloon_give(0);
-
-	if (given)
-		return given;
-	return drop_clean_windows() ? balloon_give(0) : 0;
+	if (is_under_way(sc))
+		return wait_for_progress(seq, RECLAIM_WAIT_MS);
+	return (sc->nr_held || (windows && !in_user_fault())) &&
+		wait_for_progress(seq, HELD_WAIT_MS);
 }
 
 unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
@@ -475,6 +472,7 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 		.nr_to_reclaim = max(SWAP_CLUSTER_MAX, 1UL << order),
 		.highest = highest,
 	};
+	const bool windows = highest == ZONE_MOVABLE && nr_window_pages();
 	unsigned long slab = 0;
 
 	count_vm_event(ALLOCSTALL);
@@ -492,8 +490,8 @@ unsigned long try_to_free_pages(gfp_t gfp, unsigned int order,
 	if (!sc.nr_reclaimed)
 		sc.nr_reclaimed = window_drop_snapshots();
 	if (!sc.nr_reclaimed && !(gfp & __GFP_NORETRY) &&
-	    !throttle(&sc, seq) && highest == ZONE_MOVABLE)
-		sc.nr_reclaimed = last_resort();
+	    !throttle(&sc, seq, windows) && windows && in_user_fault())
+		sc.nr_reclaimed = windows_last_resort();
 	memalloc_restore(saved);
 	return sc.nr_reclaimed + slab;
 }
@@ -513,6 +511,16 @@ static int unbalanced_zone(pg_data_t *pgdat)
 		    !zone_balanced(&pgdat->zones[type]))
 			return type;
 	return -1;
+}
+
+/* Nothing came from the lists. Return: is it worth going on? */
+static bool found_elsewhere(const struct scan_control *sc, unsigned int seq,
+			    int type)
+{
+	if (type == ZONE_MOVABLE && !is_under_way(sc) && windows_last_resort())
+		return true;
+	return !wait_for_progress(seq, RECLAIM_WAIT_MS) &&
+		type == ZONE_MOVABLE && windows_last_resort();
 }
 
 bool balance_pgdat(pg_data_t *pgdat)
@@ -549,9 +557,7 @@ bool balance_pgdat(pg_data_t *pgdat)
 		reclaim_progress();
 	if (sc.nr_dirty && type >= 0)
 		wakeup_flusher_threads(WB_REASON_RECLAIM);
-	if (!sc.nr_reclaimed && type >= 0)
-		wait_for_progress(seq, RECLAIM_WAIT_MS);
-	return type < 0 || !sc.nr_reclaimed;
+	return type < 0 || (!sc.nr_reclaimed && !found_elsewhere(&sc, seq, type));
 }
 
 /* ---- on demand ---- */

@@ -183,12 +183,16 @@ unsigned long window_drop_snapshots(void);
 
 /* By kswapd: pages of files that nobody maps, at most @nr. Return: how many. */
 unsigned long shrink_idle_windows(unsigned long nr);
+/* mm/memory.c: does this thread answer a client's fault? */
+bool in_user_fault(void);
 /*
  * The arena has nothing that may go, as with memory without a file and no swap
- * left: clean pages in windows do. Context: as try_to_free_pages(). Return: how
- * many went.
+ * left: it gets the frames windows do not use, or those of clean pages there. For
+ * kswapd and for faults: who serves a read(2) must not wait for a client, whose
+ * kernel may wait for that read. Context: as try_to_free_pages(). Return: frames
+ * the arena has got.
  */
-unsigned long drop_clean_windows(void);
+unsigned long windows_last_resort(void);
 
 /* ---- window_room.c ---- */
 
