@@ -95,17 +95,20 @@ static unsigned int isolate(struct page **pages, unsigned int nr)
 }
 
 /* May it go? Context: page locked, isolated. */
-static bool may_demote(struct page *page, bool hard)
+static bool may_demote(struct page *page, const struct demote_control *dc)
 {
 	if (!page_mapping(page) || !PageWindow(page) ||
 	    page_test(page, PG_writeback))
+		return false;
+	if (dc->drop &&
+	    (page_test(page, PG_dirty) || page_test(page, PG_recheck)))
 		return false;
 	if (page_test(page, PG_mlocked)) {
 		if (page_is_mlocked(page))
 			return false;
 		page_clear(page, PG_mlocked);
 	}
-	if (hard)
+	if (dc->hard)
 		return true;
 	if (granted_lately(page))
 		return false;
@@ -132,7 +135,7 @@ static unsigned int shrink_idle_batch(struct demote_control *dc)
 	for (i = 0; i < got; i++) {
 		if (!trylock_page(pages[i]))
 			break;
-		if (is_in_use(pages[i]) || !may_demote(pages[i], true)) {
+		if (is_in_use(pages[i]) || !may_demote(pages[i], dc)) {
 			unlock_page(pages[i]);
 			break;
 		}
@@ -175,7 +178,7 @@ static unsigned int shrink_batch(unsigned int nr, struct demote_control *dc)
 			demote_putback(pages[i]);
 			continue;
 		}
-		if (may_demote(pages[i], dc->hard)) {
+		if (may_demote(pages[i], dc)) {
 			demote_freeze(pages[i]);
 			go[n++] = pages[i];
 			continue;
@@ -215,30 +218,6 @@ unsigned long shrink_windows(unsigned long nr, bool hard)
 
 /* ---- when nothing else can go ---- */
 
-/* Return: pages looked at. */
-static unsigned int drop_clean_batch(struct demote_control *dc)
-{
-	struct page *pages[CLEAN_PAGES], *go[CLEAN_PAGES];
-	unsigned int got = isolate(pages, CLEAN_PAGES), n = 0;
-
-	for (unsigned int i = 0; i < got; i++) {
-		if (!trylock_page(pages[i])) {
-			demote_putback(pages[i]);
-			continue;
-		}
-		if (may_demote(pages[i], true) &&
-		    !page_test(pages[i], PG_dirty) &&
-		    !page_test(pages[i], PG_recheck)) {
-			go[n++] = pages[i];
-			continue;
-		}
-		unlock_page(pages[i]);
-		demote_putback(pages[i]);
-	}
-	demote_pages(go, n, dc);
-	return got;
-}
-
 static unsigned long drop_clean_windows(void)
 {
 	struct demote_control dc = { .hard = true, .drop = true };
@@ -249,7 +228,7 @@ static unsigned long drop_clean_windows(void)
 
 	memalloc_restore(0);	/* as in shrink_windows() */
 	do
-		looked += seen = drop_clean_batch(&dc);
+		looked += seen = shrink_batch(CLEAN_PAGES, &dc);
 	while (seen && looked < limit && !dc.gone);
 	memalloc_restore(saved);
 	return dc.gone;

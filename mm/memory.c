@@ -540,6 +540,20 @@ bool in_user_fault(void)
 	return user_fault;
 }
 
+static vm_fault_t lock_and_handle(struct mm_struct *mm, unsigned long address,
+				  unsigned int flags, uint64_t began_us,
+				  struct page **waitp)
+{
+	vm_fault_t ret;
+
+	user_fault = true;
+	down_read_plugged(&mm->mmap_lock);
+	ret = __handle_mm_fault(mm, address, flags, began_us, waitp);
+	up_read(&mm->mmap_lock);
+	user_fault = false;
+	return ret;
+}
+
 vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 			   unsigned int flags)
 {
@@ -547,11 +561,7 @@ vm_fault_t handle_mm_fault(struct mm_struct *mm, unsigned long address,
 	struct page *wait = NULL;
 	vm_fault_t ret;
 
-	user_fault = true;
-	down_read_plugged(&mm->mmap_lock);
-	ret = __handle_mm_fault(mm, address, flags, began_us, &wait);
-	up_read(&mm->mmap_lock);
-	user_fault = false;
+	ret = lock_and_handle(mm, address, flags, began_us, &wait);
 	BUG_ON(wait);
 	count_fault(mm, flags, ret);
 	return ret;
@@ -564,12 +574,8 @@ vm_fault_t handle_mm_fault_nowait(struct mm_struct *mm, unsigned long address,
 	vm_fault_t ret;
 
 	*waitp = NULL;
-	user_fault = true;
-	down_read_plugged(&mm->mmap_lock);
-	ret = __handle_mm_fault(mm, address, flags | FAULT_FLAG_RETRY_NOWAIT,
-				began_us, waitp);
-	up_read(&mm->mmap_lock);
-	user_fault = false;
+	ret = lock_and_handle(mm, address, flags | FAULT_FLAG_RETRY_NOWAIT,
+			      began_us, waitp);
 	if (!*waitp && !(ret & VM_FAULT_FALLBACK))
 		count_fault(mm, flags, ret);
 	return ret;

@@ -151,7 +151,7 @@ void around_was_short(const struct vm_fault *vmf, unsigned int wanted,
 /* One attempt to make room. */
 struct demote_control {
 	bool hard;			/* nothing else is left */
-	bool drop;			/* from the arena, too, what is clean */
+	bool drop;			/* only what is clean, and from the arena, too */
 	bool nomem;			/* out: the arena has no frames for them */
 	unsigned long gone;		/* out: pages that left */
 	unsigned int kept, dropped;	/* out: of the last batch */

@@ -230,6 +230,24 @@ static void model_bulk(struct model *m)
 		model_add(m, pfns[i], 0);
 }
 
+/* Half of a block, the upper one, becomes another. */
+static void model_split(struct model *m)
+{
+	struct block *b = &m->blocks[test_rand(&m->rand) % m->nr_blocks];
+	struct block upper;
+	pfn_t end;
+
+	if (!b->order)
+		return;
+	split_frames(b->pfn, b->order--);
+	upper = (struct block){ b->pfn + (1U << b->order), b->order, 0 };
+	end = upper.pfn + (1U << upper.order);
+	for (pfn_t i = upper.pfn; i < end; i++)
+		m->owner[i] = 0;
+	m->nr_out -= 1UL << upper.order;
+	model_add(m, upper.pfn, upper.order);
+}
+
 static void model_step(struct model *m)
 {
 	/* Tides: mostly taking for a while, then mostly giving back. */
@@ -242,6 +260,8 @@ static void model_step(struct model *m)
 		model_bulk(m);
 	} else if (dice == 98) {
 		drain_all_frames();
+	} else if (dice >= 90) {
+		model_split(m);
 	} else {
 		struct block b = model_del(m);
 
@@ -678,6 +698,8 @@ static void zeroed_frames_are_zero(void)
 
 enum misuse {
 	CORRECT_USE,
+	SPLIT_TOO_MUCH,
+	SPLIT_ONE,
 	FREE_TWICE,
 	FREE_BLOCK_TWICE,
 	FREE_TOO_MUCH,
@@ -696,6 +718,12 @@ static void wrong_free(pfn_t pfn, unsigned int order)
 	_exit(0);
 }
 
+static void wrong_split(pfn_t pfn, unsigned int order)
+{
+	split_frames(pfn, order);
+	_exit(0);
+}
+
 static void misuse(void *arg)
 {
 	enum misuse kind = *(enum misuse *)arg;
@@ -704,6 +732,10 @@ static void misuse(void *arg)
 	setup(ARENA, 1);
 	one = alloc_frames(GFP_USER, 0);
 	four = alloc_frames(GFP_USER, 2);
+	if (kind == SPLIT_TOO_MUCH)
+		wrong_split(four, 3);
+	if (kind == SPLIT_ONE)
+		wrong_split(one, 0);
 	if (kind == FREE_TOO_MUCH)
 		wrong_free(one, 1);
 	if (kind == FREE_TOO_LITTLE)
